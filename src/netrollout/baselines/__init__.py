@@ -1,0 +1,1 @@
+"""Published heuristics, best static settings, oracles and bounds of each system."""

@@ -1,0 +1,55 @@
+"""Baselines of the mesh, each as a table of joint actions (S,).
+
+Batch letters: S states, A joint actions, M controls, G grid points.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netrollout.batch import joint_actions, joint_feasible
+from netrollout.dp.mdp import MDP
+from netrollout.dp.solve import evaluate_policy, greedy, q_factors
+from netrollout.policies import hold_table
+from netrollout.systems.mesh import Mesh
+from netrollout.types import Ints
+
+
+def best_static(mesh: Mesh) -> Ints:
+    """Return the setting (M,) that pays most when it is held for ever.
+
+    The load is averaged over its levels, which the symmetric chain visits equally often; ties go to the setting that
+    comes first on the grid.  No policy and no start enters: it is a property of the (learned) system.
+    """
+    held = MDP.from_system(mesh).reward[:, _hold_action(mesh)]
+    mean = held.reshape(len(mesh.loads), -1).mean(axis=0)
+    return np.array(np.unravel_index(int(mean.argmax()), mesh.shape[1:]))
+
+
+def static_table(mesh: Mesh) -> Ints:
+    """Walk to the best static setting of `mesh` and hold it."""
+    return hold_table(mesh, best_static(mesh))
+
+
+def greedy_table(mesh: Mesh) -> Ints:
+    """Take the action with the best expected reward of the coming cycle (myopic)."""
+    mdp = MDP.from_system(mesh)
+    return greedy(mdp, np.zeros(mdp.reward.shape[0]))
+
+
+def reactive_table(mesh: Mesh) -> Ints:
+    """One line of operator's reason: where the bound is probably broken give every node one more worker, else one less.
+
+    "Probably" is more than half of the windows met at the present setting and load.  Routing is left where it is.
+    """
+    x = mesh.states()
+    _, violation, _ = mesh._outcomes
+    late = violation[mesh.index(x)].mean(axis=1) > 0.5
+    workers = np.array([control.name.startswith("c_") for control in mesh.controls])
+    move = np.where(workers, np.where(late, 1, -1)[:, None], 0)
+    inside = np.clip(x.setting + move, 0, np.asarray(mesh.shape[1:]) - 1) - x.setting
+    return np.ravel_multi_index(tuple((inside + 1).T), (3,) * len(mesh.controls)).astype(np.int64)
+
+
+def _hold_action(mesh: Mesh) -> int:
+    return int(np.flatnonzero((joint_actions(mesh.levels) == 1).all(axis=1))[0])

@@ -1,0 +1,23 @@
+"""The catalogue: names to systems, scenarios, plants, models and policies."""
+
+from netrollout.catalog.judge import judge
+from netrollout.catalog.policies import make_policy, policy_table
+from netrollout.catalog.registry import Context, context, describe, make, make_env, systems
+from netrollout.catalog.rule import bound_by_rule, feasible_share
+from netrollout.catalog.scenario import Scenario, load_scenario
+
+__all__ = [
+    "Context",
+    "Scenario",
+    "bound_by_rule",
+    "context",
+    "describe",
+    "feasible_share",
+    "judge",
+    "load_scenario",
+    "make",
+    "make_env",
+    "make_policy",
+    "policy_table",
+    "systems",
+]

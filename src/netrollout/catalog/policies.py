@@ -1,0 +1,172 @@
+"""From a policy's name to a policy: what it is made on, and how it is improved on the newest model.
+
+Plain names are made on the base model, the system as known before the change; combinators act on the newest model;
+``oracle`` is the optimum of the plant itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netrollout.baselines.mesh import greedy_table, reactive_table, static_table
+from netrollout.dp import MDP, evaluate_policy, policy_iteration
+from netrollout.policies import PolicyName, RandomPolicy, TablePolicy, hold_table, random_table
+from netrollout.rollout import TruncatedRollout, multiagent_table, rollout_table, terminal_value
+from netrollout.seeding import spawn
+from netrollout.systems.mesh import Mesh
+from netrollout.types import Enumerable, Floats, InputError, Ints, Policy
+
+if TYPE_CHECKING:
+    from netrollout.catalog.registry import Context
+
+PPO_STEPS = 30_000
+TERMINALS = ("base", "zero", "stale")
+
+
+def make_policy(name: PolicyName | str, worlds: Context) -> Policy:
+    """Make the named policy for the worlds of a comparison.
+
+    Raises
+    ------
+    InputError
+        If the name, an option or its value is unknown, or does not fit the system.
+    """
+    name = PolicyName.parse(name) if isinstance(name, str) else name
+    if name.head == "random":
+        return RandomPolicy(worlds.plant, spawn(worlds.seed, "random policy"))
+    if name.head == "rollout" and {"horizon", "samples"} & {key for key, _ in name.options}:
+        return _sampled(name, worlds)
+    return TablePolicy(worlds.plant, policy_table(name, worlds))
+
+
+def policy_table(name: PolicyName | str, worlds: Context) -> Any:
+    """Return the named policy over all states, for exact judgement.
+
+    Returns
+    -------
+    (S,) int joint actions; for ``random`` and ``reactive`` (S, A) probabilities
+    """
+    name = PolicyName.parse(name) if isinstance(name, str) else name
+    if name.head in PLAIN:
+        return lift(PLAIN[name.head](name, worlds), worlds.model)
+    return COMBINED[name.head](name, worlds)
+
+
+def lift(table: Any, system: Enumerable) -> Any:
+    """Extend a table made for fewer load levels: at a load never met, act as if it were the one that was."""
+    copies = system.n_states // len(table)
+    return np.concatenate([table] * copies)
+
+
+def _static(name: PolicyName, worlds: Context) -> Ints:
+    base = _mesh(worlds.base, name)
+    if not name.options:
+        return static_table(base)
+    values = {key: _number(value, key, name) for key, value in name.options}
+    return hold_table(base, base.setting(values))
+
+
+def _ppo(name: PolicyName, worlds: Context) -> Ints:
+    from netrollout.train import load, policy_table as greedy_of, train  # torch loads for seconds: only where needed
+
+    file = name.option("file", "")
+    if file:
+        return greedy_of(load(file, worlds.base), worlds.base)
+    steps = int(_number(name.option("steps", str(PPO_STEPS)), "steps", name))
+    seed = int(_number(name.option("seed", str(worlds.seed)), "seed", name))
+    return greedy_of(train(worlds.base, "ppo", steps=steps, seed=seed), worlds.base)
+
+
+def _optimal(system: Enumerable) -> Ints:
+    return policy_iteration(MDP.from_system(system)).policy
+
+
+PLAIN: dict[str, Callable[[PolicyName, Context], Any]] = {
+    "random": lambda name, worlds: random_table(worlds.base),
+    "static": _static,
+    "greedy": lambda name, worlds: greedy_table(worlds.base),
+    "reactive": lambda name, worlds: reactive_table(_mesh(worlds.plant, name)),
+    "optimal": lambda name, worlds: _optimal(worlds.base),
+    "oracle": lambda name, worlds: _optimal(worlds.plant),
+    "ppo": _ppo,
+}
+
+
+def _rollout(name: PolicyName, worlds: Context) -> Ints:
+    base, mdp = policy_table(_inner(name), worlds), MDP.from_system(worlds.model)
+    terminal = _choice(name, "terminal", TERMINALS)
+    lookahead = int(_number(name.option("lookahead", "1"), "lookahead", name))
+    stale = stale_value(_inner(name), worlds) if terminal == "stale" else None
+    return rollout_table(mdp, base, lookahead=lookahead, terminal=terminal, stale_value=stale)
+
+
+def stale_value(name: PolicyName, worlds: Context) -> Floats:
+    """Return the base policy's value (S,) on the model from before the change."""
+    before = replace(worlds, model=worlds.base)
+    value: Floats = lift(evaluate_policy(MDP.from_system(worlds.base), policy_table(name, before)).value, worlds.model)
+    return value
+
+
+def _multiagent(name: PolicyName, worlds: Context) -> Ints:
+    return multiagent_table(MDP.from_system(worlds.model), worlds.model.levels, policy_table(_inner(name), worlds))
+
+
+def _retrain(name: PolicyName, worlds: Context) -> Any:
+    return policy_table(_inner(name), replace(worlds, base=worlds.model))
+
+
+def _walk(name: PolicyName, worlds: Context) -> Ints:
+    return static_table(_mesh(worlds.model, name))
+
+
+COMBINED: dict[str, Callable[[PolicyName, Context], Any]] = {
+    "rollout": _rollout,
+    "multiagent": _multiagent,
+    "retrain": _retrain,
+    "walk": _walk,
+}
+
+
+def _sampled(name: PolicyName, worlds: Context) -> Policy:
+    """Monte-Carlo truncated rollout: `horizon` steps of the base policy, `samples` times, then the terminal value."""
+    base = policy_table(_inner(name), worlds)
+    terminal = _choice(name, "terminal", TERMINALS)
+    stale = stale_value(_inner(name), worlds) if terminal == "stale" else None
+    value = terminal_value(MDP.from_system(worlds.model), base, terminal, stale)
+    return TruncatedRollout(
+        worlds.model,
+        make_policy(_inner(name), worlds),
+        rng=spawn(worlds.seed, "rollout"),
+        horizon=int(_number(name.option("horizon", "20"), "horizon", name)),
+        samples=int(_number(name.option("samples", "32"), "samples", name)),
+        terminal=lambda x: value[worlds.model.index(x)],
+    )
+
+
+def _inner(name: PolicyName) -> PolicyName:
+    assert name.inner is not None
+    return name.inner
+
+
+def _mesh(system: Enumerable, name: PolicyName) -> Mesh:
+    if not isinstance(system, Mesh):
+        raise InputError(f"policy {name} is defined for meshes; {system.name} has random, optimal, greedy and rollout")
+    return system
+
+
+def _choice(name: PolicyName, key: str, known: tuple[str, ...]) -> str:
+    value = name.option(key, known[0])
+    if value not in known:
+        raise InputError(f"policy {name}: {key}={value}; choose one of {', '.join(known)}")
+    return value
+
+
+def _number(text: str, key: str, name: PolicyName) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"policy {name}: {key}={text} is not a number") from None

@@ -1,0 +1,32 @@
+"""The published model of scenario S2, as its authors learned it: the labelled variant that we check our numbers on.
+
+A forest of 120 trees on the response time itself, fit on all windows (a window in which nothing completed counts as
+0 s, as published), asked at the nominal load with carried load equal to offered.  Planned and judged on itself.
+Source: Samani, Hammar & Stadler, NOMS 2024, and its published code.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netrollout.catalog.scenario import Phase, load_scenario
+from netrollout.models import MeanForest
+from netrollout.systems.mesh import Mesh, ResponseTable
+from netrollout.traces import read_kth
+
+LOAD = 5.0  # requests in a window of 5 s
+
+
+def published_mesh(phase: Phase, seed: int = 0) -> Mesh:
+    """Return scenario S2 with the published mean forest as its response; needs the fetched KTH traces."""
+    scenario = load_scenario("mesh-s2", "kth")
+    frame = read_kth(scenario.trace[phase].removeprefix("kth/"))
+    columns = ["c_1", "p_compute", "window_l_compute", "window_cl_compute"]
+    forest = MeanForest(seed=seed).fit(
+        frame[columns].to_numpy(dtype=float),
+        frame[["d_compute"]].fillna(0.0).to_numpy(),
+        frame["visit"].to_numpy(),
+    )
+    p, c = scenario.mesh(phase).grid_features()[:, :2].T
+    response = forest.mean(np.column_stack([c, p, np.full_like(p, LOAD), np.full_like(p, LOAD)]))
+    return scenario.mesh(phase, ResponseTable(response[:, None, :]))

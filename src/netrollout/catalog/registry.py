@@ -1,0 +1,181 @@
+"""Names to systems: `systems`, `make`, and the worlds in which a named policy is made and judged."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, cast
+
+import gymnasium
+
+from netrollout.batch import sizes
+from netrollout.catalog.realise import SOURCES, model_response, plant_response
+from netrollout.catalog.scenario import Phase, load_scenario
+from netrollout.envs.gym import NetEnv
+from netrollout.models import SURROGATES
+from netrollout.systems.mesh import Mesh
+from netrollout.systems.toy import Walk
+from netrollout.types import Enumerable, InputError
+
+MESHES = {
+    "mesh-s1": "two services share two nodes; nothing changes",
+    "mesh-s2": "one service on two nodes becomes heavier",
+    "mesh-s3": "one service on two nodes; the load starts to move",
+}
+TOYS = {"walk": "a walk on a line with a known optimum (for tests and first steps)"}
+CHOICES = {"source": SOURCES, "phase": ("before", "after"), "side": ("plant", "model"), "surrogate": tuple(SURROGATES)}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a system is made.
+
+    Parameters
+    ----------
+    source : str
+        ``testbed`` (the shipped traces) or ``kth`` (the published traces, where fetched).
+    phase : str
+        ``before`` or ``after`` the change.
+    side : str
+        ``plant`` (what really happens: held-out visits) or ``model`` (what was learned from the other visits).
+    surrogate : str
+        Which regressor the model is.
+    seed : int
+        Of the surrogate and of the bootstrap.
+    refit : int or None
+        Number of a bootstrap resample of the model's visits; None takes the visits as they are.
+    discount, horizon : float, int or None
+        In place of the scenario's.
+    """
+
+    source: str = "testbed"
+    phase: str = "before"
+    side: str = "plant"
+    surrogate: str = "forest"
+    seed: int = 0
+    refit: int | None = None
+    discount: float | None = None
+    horizon: int | None = None
+
+
+TYPES: dict[str, Callable[[str], Any]] = {"seed": int, "refit": int, "discount": float, "horizon": int}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of `netrollout systems`."""
+
+    summary: str
+    controls: str
+    states: int
+    actions: int
+
+
+@dataclass(frozen=True)
+class Context:
+    """The worlds of a comparison.
+
+    Attributes
+    ----------
+    base : system on which base policies are made: the model from before the change
+    model : the newest model, on which they are improved
+    plant : what really happens, on which everything is judged
+    seed : of everything random in making a policy
+    """
+
+    base: Enumerable
+    model: Enumerable
+    plant: Enumerable
+    seed: int = 0
+
+
+def systems() -> list[str]:
+    """Return the names that `make` knows."""
+    return [*MESHES, *TOYS]
+
+
+def describe(name: str) -> Entry:
+    """Return what there is to say of a system without reading its traces."""
+    system = load_scenario(name).mesh("after") if name in MESHES else Walk()
+    controls = ", ".join(c.name for c in system.controls) if isinstance(system, Mesh) else "step"
+    actions = 1
+    for size in sizes(system.levels):
+        actions *= size
+    return Entry((MESHES | TOYS)[name], controls, system.n_states, actions)
+
+
+def make(name: str, **options: Any) -> Enumerable:
+    """Make a system by name.
+
+    Parameters
+    ----------
+    name : str
+        One of `systems`.
+    **options
+        Those of `Options`; texts are converted, so ``seed="3"`` is ``seed=3``.
+
+    Raises
+    ------
+    InputError
+        If the name, an option or its value is unknown (near ones are suggested), or its traces are not there.
+
+    Examples
+    --------
+    >>> make("walk", discount=0.5).discount
+    0.5
+    """
+    if name not in systems():
+        raise InputError(f"unknown system {name!r}; {_near(name, systems())}")
+    chosen = _options(options)
+    given = {k: getattr(chosen, k) for k in ("discount", "horizon") if getattr(chosen, k) is not None}
+    return cast(Enumerable, replace(_mesh(name, chosen) if name in MESHES else Walk(), **given))
+
+
+def context(name: str, **options: Any) -> Context:
+    """Return base model, newest model and plant of a system for the same options; ``side`` has no meaning here."""
+    if "side" in options:
+        raise InputError("option side: a comparison always plans on the model and judges on the plant")
+    model = make(name, **options, side="model")
+    base = make(name, **{**options, "phase": "before"}, side="model")
+    return Context(base, model, make(name, **options, side="plant"), int(options.get("seed", 0)))
+
+
+def make_env(name: str, **options: Any) -> gymnasium.Env[Any, Any]:
+    """Make a system as a Gymnasium environment: the entry point of the ids netrollout/<System>-v0."""
+    return NetEnv(make(name, **options))
+
+
+def _mesh(name: str, options: Options) -> Mesh:
+    scenario = load_scenario(name, options.source)
+    phase = cast(Phase, options.phase)
+    if options.side == "plant":
+        return scenario.mesh(phase, plant_response(scenario, phase, options.seed))
+    return scenario.mesh(phase, model_response(scenario, phase, options.surrogate, options.seed, options.refit))
+
+
+def _options(given: dict[str, Any]) -> Options:
+    known = [field.name for field in fields(Options)]
+    values = {}
+    for key, value in given.items():
+        if key not in known:
+            raise InputError(f"unknown option {key!r}; {_near(key, known)}")
+        values[key] = _converted(key, value)
+    return Options(**values)
+
+
+def _converted(key: str, value: Any) -> Any:
+    if key in CHOICES and value not in CHOICES[key]:
+        raise InputError(f"option {key}={value}: choose one of {', '.join(CHOICES[key])}")
+    if key in TYPES and value is not None:
+        kind = TYPES[key]
+        try:
+            return kind(value)
+        except ValueError:
+            raise InputError(f"option {key}={value}: expected {'a whole' if kind is int else 'a'} number") from None
+    return value
+
+
+def _near(word: str, words: list[str]) -> str:
+    close = difflib.get_close_matches(word, words, n=3, cutoff=0.4)
+    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(words)}"

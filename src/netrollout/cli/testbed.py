@@ -1,0 +1,116 @@
+"""`netrollout testbed`: run the live mesh, or measure a plan on it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="The live testbed: Envoy, two processing nodes, a load generator.")
+
+Pairs = list[str]
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn expected errors into one line on stderr and exit code 2."""
+    from netrollout.testbed import CollectError, EnvoyMissing, MeshError
+
+    try:
+        yield
+    except (CollectError, EnvoyMissing, MeshError, ValueError, OSError) as error:  # PlanError is a ValueError
+        print(f"netrollout testbed: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+
+
+def parse_pairs(option: str, texts: Pairs, key: Callable[[str], Any] = str) -> dict[Any, float]:
+    """Return {name: number} of texts such as `compute=25`."""
+    pairs = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            pairs[key(name)] = float(value)
+        except ValueError:
+            raise ValueError(f"--{option} {text!r} must look like name=number") from None
+    return pairs
+
+
+@app.command()
+def up(
+    load: Annotated[Pairs, typer.Option(help="arrival rate, service=req/s")] = ["compute=25"],  # noqa: B006
+    demand: Annotated[Pairs, typer.Option(help="mean demand, service=CPU s")] = ["compute=0.008"],  # noqa: B006
+    p: Annotated[Pairs, typer.Option(help="routing weight to node 1, service=share")] = [],  # noqa: B006
+    b: Annotated[Pairs, typer.Option(help="blocking rate, service=share")] = [],  # noqa: B006
+    c: Annotated[Pairs, typer.Option(help="workers, node=number")] = [],  # noqa: B006
+    window: Annotated[float, typer.Option(help="length of a window, s")] = 2.0,
+) -> None:
+    """Run the mesh until Ctrl-C and show its settings and live response times."""
+    from rich.live import Live
+
+    from netrollout.testbed import Mesh
+
+    with one_line_errors():
+        rates, means = parse_pairs("load", load), parse_pairs("demand", demand)
+        if missing := set(rates) - set(means):
+            raise ValueError(f"--demand is missing for {', '.join(sorted(missing))}")
+        workers = {k: int(n) for k, n in parse_pairs("c", c, int).items()}
+        try:
+            with Mesh(means) as mesh, Live(auto_refresh=False) as live:
+                mesh.set(parse_pairs("p", p), parse_pairs("b", b), workers)
+                mesh.load(rates)
+                while True:
+                    live.update(_table(mesh.services, mesh.window(window)), refresh=True)
+        except KeyboardInterrupt:
+            print("stopped")
+
+
+def _table(services: tuple[str, ...], row: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    def ms(seconds: float | None) -> str:
+        return "-" if seconds is None else f"{1000 * seconds:.0f}"
+
+    workers = ", ".join(f"node {k}: c = {row[f'c_{k}']}, busy {row[f'busy_{k}']:.0%}" for k in (1, 2))
+    title = f"t = {row['t']:.0f} s   {workers}   others' CPU {row['foreign_cpu']:.2f} cores"
+    table = Table(title=title, caption=row["fault"] or "Ctrl-C stops the mesh")
+    names = ["service", "p", "b", "load (req/s)", "admitted (req/s)", "mean (ms)", "p90 (ms)", "p99 (ms)", "timeouts"]
+    for name in names:
+        table.add_column(name, justify="left" if name == "service" else "right")
+    for s in services:
+        settings = [f"{row[f'p_{s}']:.2f}", f"{row[f'b_{s}']:.2f}"]
+        rates = [f"{row[f'l_{s}']:.1f}", f"{row[f'cl_{s}']:.1f}"]
+        delays = [ms(row[f"d_{s}{suffix}"]) for suffix in ("", "_p90", "_p99")]
+        table.add_row(s, *settings, *rates, *delays, str(row[f"timeout_{s}"]))
+    return table
+
+
+@app.command()
+def collect(
+    plan: Annotated[Path, typer.Option(help="YAML file of the plan")],
+    out: Annotated[Path, typer.Option(help="trace to write, .csv or .csv.gz")],
+) -> None:
+    """Measure a plan into a trace; run again after an interruption, it goes on where it was."""
+    from rich import progress as bars
+
+    from netrollout.testbed import Plan
+    from netrollout.testbed import collect as measure
+
+    columns = [bars.TextColumn("visits"), bars.BarColumn(), bars.MofNCompleteColumn(), bars.TimeRemainingColumn()]
+    with one_line_errors():
+        parsed = Plan.read(plan)
+        try:
+            with bars.Progress(*columns, bars.TextColumn("left"), speed_estimate_period=3600) as bar:
+                task = bar.add_task("visits", total=None)
+                measure(parsed, out, lambda done, total: bar.update(task, completed=done, total=total))
+        except KeyboardInterrupt:
+            print(f"stopped; the same command goes on where it was ({out}.part)", file=sys.stderr)
+            raise typer.Exit(130) from None
+    print(f"{out}: {parsed.visits * len(parsed.configurations)} visits of {parsed.windows} windows")
+
+
+if __name__ == "__main__":
+    app()

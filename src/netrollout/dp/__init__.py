@@ -1,0 +1,27 @@
+"""Exact dynamic programming on finite Markov decision processes."""
+
+from netrollout.dp.garnet import garnet
+from netrollout.dp.mdp import MDP
+from netrollout.dp.solve import (
+    Solution,
+    backward_induction,
+    evaluate_policy,
+    greedy,
+    modified_policy_iteration,
+    policy_iteration,
+    q_factors,
+    value_iteration,
+)
+
+__all__ = [
+    "MDP",
+    "Solution",
+    "backward_induction",
+    "evaluate_policy",
+    "garnet",
+    "greedy",
+    "modified_policy_iteration",
+    "policy_iteration",
+    "q_factors",
+    "value_iteration",
+]

@@ -1,0 +1,399 @@
+"""Exact solution of finite Markov decision processes.
+
+Notation: (T_mu J)(s) = r(s, mu(s)) + discount * E J(s') is one step of policy mu, and T J = max over mu of T_mu J.
+
+Stopping.  For any J let lo and hi be the least and greatest entry of T J - J, and mu greedy for J.  Then ::
+
+    T J + discount / (1 - discount) lo  <=  J_mu  <=  J*  <=  T J + discount / (1 - discount) hi
+
+(Puterman 1994, theorem 6.6.1, after MacQueen); where the process may end, lo is replaced by min(lo, 0) and hi by
+max(hi, 0).  Value and modified policy iteration stop when the two sides are less than epsilon apart: mu is then
+epsilon-optimal, and the middle between the sides, which is returned as the value, is within epsilon / 2 of J*.
+With discount 1 there is no such bound: they stop when no entry of T J - J exceeds epsilon.
+
+Batch letters: S states, A joint actions, H steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from netrollout.dp.mdp import MDP, ROW_TOLERANCE, proper_policy
+from netrollout.types import Floats, InputError, Ints
+
+DENSE_STATES = 128  # below this many states a dense solve is faster than a sparse one
+DENSE_SHARE = 0.1  # and above this share of non-zeros too
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """What a solver found.
+
+    Attributes
+    ----------
+    value : (S,) float64, or (H + 1, S) of `backward_induction`
+    policy : (S,) int, or what was evaluated, or (H, S) of `backward_induction`
+    iterations : int
+    residual : float
+        Largest entry of abs(T J - J) for the returned value J (of T_mu for `evaluate_policy`); the distance of J from
+        the fixed point is at most residual / (1 - discount).
+    converged : bool
+        Whether the stopping rule was met within the allowed iterations.
+    """
+
+    value: Floats
+    policy: Any
+    iterations: int
+    residual: float
+    converged: bool
+
+
+def tie_tolerance(mdp: MDP, value: Floats) -> float:
+    """Return how near two Q-factors over `value` (S,) must be to count as equal: the rounding that a solve leaves.
+
+    It is 1e-14 / (1 - discount), with 1 - discount at least 1e-4, times the largest reward plus the largest value.
+    """
+    return 1e-14 * (mdp.largest_reward + float(np.abs(value).max())) / max(1.0 - mdp.discount, 1e-4)
+
+
+def q_factors(mdp: MDP, value: Floats) -> Floats:
+    """Return Q(s, a) = r(s, a) + discount * E value(s'), (S, A); minus infinity where a is not feasible.
+
+    Parameters
+    ----------
+    mdp : MDP
+    value : (S,)
+
+    Raises
+    ------
+    InputError
+        If `value` does not have one number per state.
+    """
+    value = np.asarray(value, dtype=np.float64)
+    if value.shape != (mdp.n_states,):
+        raise InputError(f"value has shape {value.shape}; expected ({mdp.n_states},)")
+    scaled = mdp.discount * value
+    if mdp.successors is not None:
+        q: Floats = np.append(scaled, 0.0).take(mdp.successors)
+    else:
+        q = (mdp.transition @ scaled).reshape(mdp.reward.shape)
+    q += mdp.reward
+    return q
+
+
+def choose(q: Floats, tolerance: float, prefer: Ints | None = None) -> Ints:
+    """Return the best action (n,) of each row of Q-factors (n, A).
+
+    Actions within `tolerance` of the best are tied; a tie goes to `prefer` (n,) where that is among them, else to the
+    lowest index.
+    """
+    floor = q.max(axis=1) - tolerance
+    chosen: Ints = (q >= floor[:, None]).argmax(axis=1)
+    if prefer is None:
+        return chosen
+    return np.where(q[np.arange(len(q)), prefer] >= floor, prefer, chosen)
+
+
+def greedy(mdp: MDP, value: Floats, prefer: Ints | None = None) -> Ints:
+    """Return the policy (S,) that is greedy for `value`.
+
+    Parameters
+    ----------
+    mdp : MDP
+    value : (S,)
+    prefer : (S,) int, optional
+        Where its action is tied with the best, it is kept; other ties go to the lowest index.  Tied means within
+        1e-14 / (1 - discount) of the best, relative to the largest value.
+
+    Raises
+    ------
+    InputError
+        If `value` or `prefer` does not fit.
+    """
+    if prefer is not None:
+        prefer = _checked_table(mdp, np.asarray(prefer))
+    return choose(q_factors(mdp, value), tie_tolerance(mdp, value), prefer)
+
+
+def evaluate_policy(mdp: MDP, policy: Any) -> Solution:
+    """Return the value of a policy, exactly.
+
+    Solves (I - discount P_mu) J = r_mu: by path doubling where every step has one successor (after k rounds each state
+    knows the rewards of its next 2^k steps; stopped when the rest is below rounding), else by a sparse or dense solve.
+
+    Parameters
+    ----------
+    mdp : MDP
+    policy : (S,) int or (S, A)
+        Action of every state, or probabilities of the actions.
+
+    Raises
+    ------
+    InputError
+        If the policy does not fit, takes an action that is not feasible, or never ends while the discount is 1.
+    """
+    policy = np.asarray(policy)
+    if policy.ndim == 1:
+        table = _checked_table(mdp, policy)
+        if mdp.successors is not None:
+            reward, after = _follow(mdp, table)
+            value = _doubled(mdp, reward, after)
+            residual = np.abs(reward + mdp.discount * np.append(value, 0.0)[after] - value).max()
+            return Solution(value, policy, 1, float(residual), True)
+    reward, matrix = induced(mdp, policy)
+    value = _solved(mdp, reward, matrix)
+    residual = np.abs(reward + mdp.discount * (matrix @ value) - value).max()
+    return Solution(value, policy, 1, float(residual), True)
+
+
+def induced(mdp: MDP, policy: Any) -> tuple[Floats, Any]:
+    """Return reward (S,) and transition (S, S), sparse, of the Markov chain under a policy.
+
+    Parameters
+    ----------
+    mdp : MDP
+    policy : (S,) int or (S, A)
+
+    Raises
+    ------
+    InputError
+        If the policy does not fit or takes an action that is not feasible.
+    """
+    policy, states = np.asarray(policy), np.arange(mdp.n_states)
+    if policy.ndim == 1:
+        table = _checked_table(mdp, policy)
+        return mdp.reward[states, table], mdp.transition[states * mdp.n_actions + table]
+    weights = _checked_probabilities(mdp, policy)
+    reward = (weights * np.where(mdp.feasible, mdp.reward, 0.0)).sum(axis=1)
+    pairs = np.flatnonzero(weights)
+    mix = sparse.csr_array(
+        (weights.ravel()[pairs], (pairs // mdp.n_actions, pairs)), shape=(mdp.n_states, weights.size)
+    )
+    return reward, sparse.csr_array(mix @ mdp.transition)
+
+
+def value_iteration(mdp: MDP, epsilon: float = 1e-6, value: Floats | None = None, limit: int = 100_000) -> Solution:
+    """Repeat J <- T J (Puterman 1994, section 6.3), stopped by the bounds in the module's docstring.
+
+    Parameters
+    ----------
+    mdp : MDP
+    epsilon : float
+        The policy's value is within epsilon of J*, the returned value within epsilon / 2.
+    value : (S,), optional
+        Where to begin; zero where None.
+    limit : int
+        Largest number of iterations.
+    """
+    return modified_policy_iteration(mdp, epsilon, 0, value, limit)
+
+
+def modified_policy_iteration(
+    mdp: MDP, epsilon: float = 1e-6, sweeps: int = 20, value: Floats | None = None, limit: int = 100_000
+) -> Solution:
+    """Repeat J <- T_mu^sweeps T J with mu greedy for J (Puterman 1994, section 6.5), stopped as value iteration is.
+
+    Parameters
+    ----------
+    mdp : MDP
+    epsilon : float
+        The policy's value is within epsilon of J*, the returned value within epsilon / 2.
+    sweeps : int
+        Steps of the greedy policy after each improvement; 0 is value iteration.
+    value : (S,), optional
+        Where to begin; zero where None.
+    limit : int
+        Largest number of improvements.
+
+    Raises
+    ------
+    InputError
+        If epsilon is not positive, or `value` does not fit.
+    """
+    if not epsilon > 0.0 or sweeps < 0 or limit < 1:
+        raise InputError(f"epsilon {epsilon}, sweeps {sweeps}, limit {limit}: expected > 0, at least 0, at least 1")
+    proper = not mdp.ends.any()
+    now = np.zeros(mdp.n_states) if value is None else np.asarray(value, dtype=np.float64)
+    iterations = 0
+    while True:
+        iterations += 1
+        q = q_factors(mdp, now)
+        better = q.max(axis=1)
+        shift, width = _bounds(mdp, better - now, proper)
+        if width < epsilon or iterations >= limit:
+            result = better + shift
+            residual = np.abs(q_factors(mdp, result).max(axis=1) - result).max()
+            return Solution(result, choose(q, tie_tolerance(mdp, now)), iterations, float(residual), width < epsilon)
+        now = _swept(mdp, q, better, sweeps) if sweeps else better
+
+
+def policy_iteration(mdp: MDP, policy: Ints | None = None, limit: int = 1000) -> Solution:
+    """Evaluate exactly, improve, until the policy is greedy for its own value (Puterman 1994, section 6.4).
+
+    The present action is kept where it is tied with the best, so the values rise strictly and the loop ends; the policy
+    returned is optimal up to the tie tolerance: J* - J_mu <= residual / (1 - discount).
+
+    Parameters
+    ----------
+    mdp : MDP
+    policy : (S,) int, optional
+        Where to begin; where None the myopic policy, and with discount 1 one that ends from everywhere.
+    limit : int
+        Largest number of improvements, at least 1.
+
+    Raises
+    ------
+    InputError
+        If `policy` does not fit; with discount 1 also if a policy that never ends turns out to be an improvement.
+    """
+    if policy is not None:
+        table = _checked_table(mdp, np.asarray(policy))
+    else:
+        table = proper_policy(mdp) if mdp.discount == 1.0 else mdp.reward.argmax(axis=1)
+    iterations = 0
+    while True:
+        iterations += 1
+        value = evaluate_policy(mdp, table).value
+        q = q_factors(mdp, value)
+        better = choose(q, tie_tolerance(mdp, value), table)
+        stable = np.array_equal(better, table)
+        if stable or iterations >= limit:
+            return Solution(value, table, iterations, float(np.abs(q.max(axis=1) - value).max()), stable)
+        table = better
+
+
+def backward_induction(mdp: MDP, horizon: int, terminal: Floats | None = None) -> Solution:
+    """Solve the problem of `horizon` steps exactly (Puterman 1994, section 4.5).
+
+    Parameters
+    ----------
+    mdp : MDP
+    horizon : int
+        Number of steps H, 0 or more.
+    terminal : (S,), optional
+        Value of the state that is reached after them; zero where None.
+
+    Returns
+    -------
+    Solution
+        ``value`` (H + 1, S): row t is the value with H - t steps to go, the last row the terminal one; ``policy``
+        (H, S): the action at time t.
+
+    Raises
+    ------
+    InputError
+        If the horizon is negative or `terminal` does not fit.
+    """
+    if horizon < 0:
+        raise InputError(f"horizon {horizon} must be 0 or more steps")
+    value = np.zeros((horizon + 1, mdp.n_states))
+    policy = np.zeros((horizon, mdp.n_states), dtype=np.int64)
+    if terminal is not None:
+        if np.shape(terminal) != (mdp.n_states,):
+            raise InputError(f"terminal has shape {np.shape(terminal)}; expected ({mdp.n_states},)")
+        value[-1] = terminal
+    for t in reversed(range(horizon)):
+        q = q_factors(mdp, value[t + 1])
+        value[t], policy[t] = q.max(axis=1), choose(q, tie_tolerance(mdp, value[t + 1]))
+    return Solution(value, policy, horizon, 0.0, True)
+
+
+def _bounds(mdp: MDP, change: Floats, proper: bool) -> tuple[float, float]:
+    """Return the middle of the bounds on J* - T J and the distance between them."""
+    low, high = float(change.min()), float(change.max())
+    if not proper:
+        low, high = min(low, 0.0), max(high, 0.0)
+    if mdp.discount == 1.0:
+        return 0.0, float(np.abs(change).max())
+    factor = mdp.discount / (1.0 - mdp.discount)
+    return factor * (low + high) / 2.0, factor * (high - low)
+
+
+def _swept(mdp: MDP, q: Floats, value: Floats, sweeps: int) -> Floats:
+    """Apply T_mu `sweeps` times, mu the greedy policy behind `q`."""
+    table = q.argmax(axis=1)
+    if mdp.successors is not None:
+        reward, after = _follow(mdp, table)
+        for _ in range(sweeps):
+            value = reward + mdp.discount * np.append(value, 0.0).take(after)
+        return value
+    reward, matrix = induced(mdp, table)
+    for _ in range(sweeps):
+        value = reward + mdp.discount * (matrix @ value)
+    return value
+
+
+def _follow(mdp: MDP, table: Ints) -> tuple[Floats, Any]:
+    """Return reward (S,) and successor (S,) of a deterministic process under a table."""
+    states = np.arange(mdp.n_states)
+    assert mdp.successors is not None
+    return mdp.reward[states, table], mdp.successors[states, table]
+
+
+def _doubled(mdp: MDP, reward: Floats, after: Any) -> Floats:
+    """Sum the discounted rewards along each state's only path, doubling its length each round."""
+    value, ahead, factor, steps = np.append(reward, 0.0), np.append(after, mdp.n_states), mdp.discount, 1
+    while factor > 1e-18 and (mdp.discount < 1.0 or steps <= mdp.n_states):
+        value = value + factor * value[ahead]
+        ahead, factor, steps = ahead[ahead], factor * factor, 2 * steps
+    if mdp.discount == 1.0 and (ahead != mdp.n_states).any():
+        _refuse_endless(int((ahead != mdp.n_states).argmax()))
+    return value[:-1]
+
+
+def _solved(mdp: MDP, reward: Floats, matrix: Any) -> Floats:
+    """Solve (I - discount P) J = r."""
+    n = mdp.n_states
+    if mdp.discount == 1.0:
+        known = np.asarray(matrix.sum(axis=1)) < 1.0 - ROW_TOLERANCE
+        while not known.all():
+            more = known | (matrix @ known.astype(float) > 0.0)
+            if np.array_equal(more, known):
+                _refuse_endless(int(known.argmin()))
+            known = more
+    value: Floats
+    if n <= DENSE_STATES or matrix.nnz > DENSE_SHARE * n * n:
+        value = np.linalg.solve(np.eye(n) - mdp.discount * matrix.toarray(), reward)
+    else:
+        value = splu(sparse.csc_array(sparse.eye_array(n) - mdp.discount * matrix)).solve(reward)
+    return value
+
+
+def _refuse_endless(state: int) -> None:
+    raise InputError(f"discount 1.0: from state {state} the policy never ends, so its value is not finite")
+
+
+def _checked_table(mdp: MDP, policy: Any) -> Ints:
+    if policy.shape != (mdp.n_states,) or policy.dtype.kind not in "iu":
+        raise InputError(f"policy of shape {policy.shape} and type {policy.dtype}; expected ({mdp.n_states},) integers")
+    outside = (policy < 0) | (policy >= mdp.n_actions)
+    bad = outside if outside.any() else ~mdp.feasible[np.arange(mdp.n_states), policy]
+    if bad.any():
+        s = int(bad.argmax())
+        raise InputError(
+            f"policy takes action {policy[s]} in state {s}; feasible there: {np.flatnonzero(mdp.feasible[s]).tolist()}"
+        )
+    table: Ints = policy.astype(np.int64, copy=False)
+    return table
+
+
+def _checked_probabilities(mdp: MDP, policy: Any) -> Floats:
+    weights: Floats = np.asarray(policy, dtype=np.float64)
+    if weights.shape != mdp.reward.shape:
+        raise InputError(f"policy has shape {weights.shape}; expected ({mdp.n_states},) or {mdp.reward.shape}")
+    bad = ~(weights >= 0.0) | (~mdp.feasible & (weights != 0.0))
+    if bad.any():
+        s, a = np.argwhere(bad)[0]
+        raise InputError(
+            f"policy[{s}, {a}] is {weights[s, a]}; expected a probability, 0 where the action is not feasible"
+        )
+    total = weights.sum(axis=1)
+    if (np.abs(total - 1.0) > ROW_TOLERANCE).any():
+        s = int(np.abs(total - 1.0).argmax())
+        raise InputError(f"policy[{s}] sums to {total[s]:.10g}; expected 1")
+    return weights

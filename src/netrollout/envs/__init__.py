@@ -1,0 +1,20 @@
+"""Systems as Gymnasium environments: ids ``netrollout/<System>-v0``.
+
+Gymnasium loads this module while it is itself being imported, so nothing but its registration is imported here.
+"""
+
+from gymnasium.envs import registration
+
+IDS = {"netrollout/MeshS1-v0": "mesh-s1", "netrollout/MeshS2-v0": "mesh-s2", "netrollout/MeshS3-v0": "mesh-s3"}
+
+
+def register() -> None:
+    """Register the ids; Gymnasium calls this for installed packages, and twice does no harm."""
+    for name, system in IDS.items():
+        if name not in registration.registry:
+            registration.register(name, entry_point="netrollout.catalog:make_env", kwargs={"name": system})
+
+
+register()
+
+__all__ = ["IDS", "register"]

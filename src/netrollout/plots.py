@@ -1,0 +1,86 @@
+"""Figures of the book: one style, intervals drawn, and a line that says where each figure comes from."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+
+def use_style() -> None:
+    """Use the project's style for every figure that follows."""
+    plt.style.use("netrollout.netrollout")
+
+
+def provenance_line(figure: Figure, record: Mapping[str, Any]) -> None:
+    """Write below a figure which notebook, profile, seed, commit and data made it.
+
+    Parameters
+    ----------
+    figure : Figure
+    record : mapping
+        A results record (`Results.record`): its notebook, profile, parameters and provenance are named.
+    """
+    provenance = record["provenance"]
+    parts = [record["notebook"], record["profile"]]
+    if "seed" in record["parameters"]:
+        parts.append(f"seed {record['parameters']['seed']}")
+    parts.append(f"commit {provenance['commit'][:8]}" if provenance["commit"] else "no commit")
+    parts += [f"{name} {digest[:8]}" for name, digest in provenance["data"].items()]
+    figure.supxlabel("  ·  ".join(parts), x=0.99, ha="right", fontsize=6, color="#595959")
+
+
+def interval_bars(axes: Axes, names: Sequence[str], values: ArrayLike, low: ArrayLike, high: ArrayLike) -> None:
+    """Draw one horizontal bar per name (first on top) with its interval.
+
+    Parameters
+    ----------
+    values, low, high : (n,) array_like
+        Estimates and the ends of their intervals.
+    """
+    values, low, high = (np.asarray(item, dtype=float) for item in (values, low, high))
+    rows = np.arange(len(names))
+    colours = [f"C{i % 7}" for i in rows]
+    axes.barh(rows, values, xerr=[values - low, high - values], color=colours, height=0.6, capsize=3, ecolor="black")
+    axes.set_yticks(rows, names)
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.axvline(0, color="black", linewidth=0.8)
+
+
+def grid_map(
+    axes: Axes, values: ArrayLike, columns: Sequence[Any], rows: Sequence[Any], label: str, digits: int = 2
+) -> None:
+    """Draw values over a grid of two controls, e.g. workers c (rows) and routing weight p (columns), with numbers.
+
+    Parameters
+    ----------
+    values : (len(rows), len(columns)) array_like
+    label : str
+        What the colour means, with its unit.
+    digits : int
+        Decimals of the numbers.
+    """
+    array = np.asarray(values, dtype=float)
+    image = axes.imshow(array, origin="lower", aspect="auto")
+    axes.set_xticks(range(len(columns)), [str(column) for column in columns])
+    axes.set_yticks(range(len(rows)), [str(row) for row in rows])
+    axes.grid(visible=False)
+    axes.get_figure().colorbar(image, ax=axes, label=label)  # type: ignore[union-attr]
+    for (i, j), value in np.ndenumerate(array):
+        dark = float(image.norm(float(value))) < 0.6  # type: ignore[arg-type]
+        axes.text(j, i, f"{value:.{digits}f}", ha="center", va="center", fontsize=8, color="white" if dark else "black")
+
+
+def band(axes: Axes, x: ArrayLike, middle: ArrayLike, low: ArrayLike, high: ArrayLike, label: str) -> None:
+    """Draw a line with its interval as a band of the same colour, e.g. reward over control cycles.
+
+    Parameters
+    ----------
+    x, middle, low, high : (n,) array_like
+    """
+    (line,) = axes.plot(x, middle, label=label)
+    axes.fill_between(np.asarray(x), np.asarray(low), np.asarray(high), color=line.get_color(), alpha=0.2, linewidth=0)

@@ -1,0 +1,281 @@
+"""What a notebook found, written so that anyone can check it: numbers with intervals, tables, claims, provenance.
+
+A notebook writes one record::
+
+    results = Results("05_the_service_changes", profile, dict(seed=seed, timesteps=timesteps))
+    results.value("gain", 37.2, low=35.9, high=38.6, n=50, how="bootstrap over 50 visits")
+    results.write()
+
+and the book reads it back through the role ``{res}`05_the_service_changes/gain:interval```.  The bytes of
+``results/<profile>/<notebook>.json`` depend on the inputs only: keys are sorted, floats keep twelve significant digits,
+the date is the commit's.  What a clock or a live system measured goes to ``<notebook>.live.json``, on which nothing
+depends.
+"""
+
+import hashlib
+import json
+import math
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netrollout.types import InputError
+
+SCHEMA = 1
+PACKAGES = (
+    "netrollout", "numpy", "scipy", "pandas", "scikit-learn", "gymnasium", "torch", "stable-baselines3", "sb3-contrib",
+)  # fmt: skip
+VERDICTS = (
+    "reproduced", "replicated", "algorithm differs", "not reproduced", "refuted", "not testable here",
+)  # fmt: skip
+
+
+def repository() -> Path:
+    """Find the checkout that contains the working directory, or the working directory itself where there is none."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "notebooks" / "params.yml").is_file()), here)
+
+
+def sha256(path: Path | str) -> str:
+    """Hash a file's bytes."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+class Results:
+    """The record of one notebook run.
+
+    Parameters
+    ----------
+    notebook : str
+        Name of the notebook file without its ending, e.g. ``05_the_service_changes``.
+    profile : str
+        ``quick`` or ``full``; chooses the folder below ``results/``.
+    parameters : mapping
+        The values of the parameters cell.
+    data : mapping of str to path, optional
+        The files that were read, by the name under which the book shows them; their sha256 is recorded.
+
+    Attributes
+    ----------
+    record : dict
+        What `write` writes; figures name it in their provenance line.
+    """
+
+    def __init__(
+        self, notebook: str, profile: str, parameters: Mapping[str, Any], data: Mapping[str, Path | str] | None = None
+    ) -> None:
+        self.notebook, self.profile = notebook, profile
+        self._began = time.monotonic()
+        self.record: dict[str, Any] = {
+            "schema": SCHEMA,
+            "notebook": notebook,
+            "profile": profile,
+            "parameters": dict(parameters),
+            "provenance": provenance({name: sha256(path) for name, path in (data or {}).items()}),
+            "values": {},
+            "tables": {},
+            "claims": [],
+            "not_run": {},
+        }
+        self._live: dict[str, Any] = {"values": {}, "tables": {}}
+
+    def value(
+        self,
+        name: str,
+        value: Any,
+        low: float | None = None,
+        high: float | None = None,
+        level: float = 0.95,
+        n: int | None = None,
+        unit: str | None = None,
+        how: str | None = None,
+        live: bool = False,
+    ) -> None:
+        """Record one value, with its interval where it has one.
+
+        Parameters
+        ----------
+        name : str
+            Letters, digits, ``_``, ``-`` and ``.``; the book cites it.
+        value : float, int, str or bool
+        low, high : float, optional
+            Ends of the interval at confidence `level`; both or neither.
+        n : int, optional
+            Number of independent units behind the interval.
+        unit : str, optional
+        how : str, optional
+            How the interval was found, e.g. ``hierarchical bootstrap over 10 training seeds x 20 episodes``.
+        live : bool
+            Measured by a clock or on a live system: kept out of the compared file.
+        """
+        if not name or not all(part.isalnum() or part in "_-." for part in name):
+            raise InputError(f"value name {name!r} must consist of letters, digits, '_', '-' and '.'")
+        if (low is None) != (high is None):
+            raise InputError(f"value {name!r} has one end of an interval only; give both low and high, or neither")
+        entry = {"value": value, "low": low, "high": high, "n": n, "unit": unit, "how": how}
+        if low is not None:
+            entry["level"] = level
+        target = self._live if live else self.record
+        target["values"][name] = {key: item for key, item in entry.items() if item is not None or key == "value"}
+
+    def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], live: bool = False) -> None:
+        """Record a table; every row has one entry per column."""
+        lines = [list(row) for row in rows]
+        for i, line in enumerate(lines):
+            if len(line) != len(columns):
+                raise InputError(f"table {name!r}, row {i}: {len(line)} entries for {len(columns)} columns")
+        (self._live if live else self.record)["tables"][name] = {"columns": list(columns), "rows": lines}
+
+    def claim(
+        self,
+        id: str,
+        source: str,
+        statement: str,
+        published: str,
+        verdict: str,
+        because: str,
+        measured: str | None = None,
+    ) -> None:
+        """Record a published claim and what became of it here.
+
+        Parameters
+        ----------
+        id : str
+            E.g. ``noms2024-as-effective-as-retraining``.
+        source : str
+            Key in ``book/references.bib``.
+        statement, published : str
+            What is claimed, in our words, and the published value.
+        verdict : str
+            One of `VERDICTS`.
+        because : str
+            One sentence that defends the verdict.
+        measured : str, optional
+            Name of a value of this record.
+        """
+        if verdict not in VERDICTS:
+            raise InputError(f"claim {id!r}: verdict {verdict!r} is none of {', '.join(VERDICTS)}")
+        if measured is not None and measured not in self.record["values"]:
+            raise InputError(f"claim {id!r}: no value {measured!r} has been recorded before it")
+        others = [claim for claim in self.record["claims"] if claim["id"] != id]
+        entry = dict(
+            id=id,
+            source=source,
+            statement=statement,
+            published=published,
+            measured=measured,
+            verdict=verdict,
+            because=because,
+        )
+        self.record["claims"] = [*others, entry]
+
+    def not_run(self, name: str, why: str) -> None:
+        """Say what was not run here; the book shows "not run here, because `why`"."""
+        self.record["not_run"][name] = why
+
+    def write(self) -> Path:
+        """Write both files below ``results/<profile>/`` and return the path of the compared one."""
+        path = results_file(self.profile, self.notebook)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode(self.record))
+        ran = {"ran": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": time.monotonic() - self._began}
+        path.with_suffix(".live.json").write_bytes(encode(self._live | ran))
+        return path
+
+
+def results_file(profile: str, notebook: str, root: Path | None = None) -> Path:
+    """Name the file of a record."""
+    return (root or repository() / "results") / profile / f"{notebook}.json"
+
+
+def load(profile: str, notebook: str, root: Path | None = None) -> dict[str, Any]:
+    """Read a record; what was measured live, where it is there, stands under the key ``live``.
+
+    Parameters
+    ----------
+    root : Path, optional
+        The folder ``results``; by default that of the checkout.
+    """
+    path = results_file(profile, notebook, root)
+    if not path.is_file():
+        raise InputError(f"{path}: no results of notebook {notebook} in profile {profile}; run it first")
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if record.get("schema") != SCHEMA:
+        raise InputError(f"{path}: schema {record.get('schema')}, this version reads schema {SCHEMA}")
+    live = path.with_suffix(".live.json")
+    empty: dict[str, Any] = {"values": {}, "tables": {}, "ran": None}
+    return record | {"live": json.loads(live.read_text(encoding="utf-8")) if live.is_file() else empty}
+
+
+def encode(record: Any) -> bytes:
+    """Encode as JSON whose bytes depend on the content only."""
+    text = json.dumps(_plain(record), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode()
+
+
+def _plain(item: Any) -> Any:
+    """Reduce numpy's types to JSON's; floats keep twelve significant digits, a missing number (NaN) becomes null."""
+    if isinstance(item, np.ndarray | np.generic):
+        item = item.tolist()
+    if isinstance(item, Mapping):
+        return {str(key): _plain(value) for key, value in item.items()}
+    if isinstance(item, list | tuple):
+        return [_plain(value) for value in item]
+    if isinstance(item, float):
+        if math.isinf(item):
+            raise InputError("an infinite number cannot be recorded; say in words what happened")
+        return None if math.isnan(item) else float(f"{item:.12g}")
+    if item is None or isinstance(item, str | int | bool):
+        return item
+    raise InputError(f"cannot record a {type(item).__name__}: {item!r}")
+
+
+def provenance(data: Mapping[str, str]) -> dict[str, Any]:
+    """Say which code, data, packages and machine made a record."""
+    commit = _git("rev-parse", "HEAD")
+    return {
+        "commit": commit,
+        "created": _git("show", "-s", "--format=%cs", "HEAD"),
+        # The committed results are what a run rewrites; they do not count as a changed tree.
+        "dirty": None if commit is None else bool(_git("status", "--porcelain", "--", ".", ":!results")),
+        "data": dict(data),
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "machine": {
+            "cpu": _cpu(),
+            "cores": os.cpu_count(),
+            "system": platform.system(),
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    """Ask git about the checkout; None without git, a checkout or a commit."""
+    try:
+        answer = subprocess.run(["git", *arguments], cwd=repository(), capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str:
+    """Name the processor's model, on Linux from /proc/cpuinfo."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(errors="replace").splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

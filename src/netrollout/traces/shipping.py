@@ -1,0 +1,71 @@
+"""The traces that come with the package, folder `data` of the checkout, and their checksums."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+from netrollout.traces.fetching import sha256
+from netrollout.traces.reading import read_trace
+from netrollout.traces.trace import Trace
+from netrollout.types import InputError
+
+_ENDING = ".csv.gz"
+
+
+def _data() -> Traversable:
+    return resources.files("netrollout.data")
+
+
+def present() -> dict[str, int]:
+    """Return name -> size in bytes of the shipped traces, by name."""
+    folders = [folder for folder in _data().iterdir() if folder.is_dir()]
+    sizes = {
+        f"{folder.name}/{file.name.removesuffix(_ENDING)}": len(file.read_bytes())
+        for folder in folders
+        for file in folder.iterdir()
+        if file.name.endswith(_ENDING)
+    }
+    return dict(sorted(sizes.items()))
+
+
+def shipped_names() -> list[str]:
+    """Return the names of the shipped traces, such as `mesh/s2_before`."""
+    return list(present())
+
+
+def shipped(name: str) -> Trace:
+    """Read a shipped trace.
+
+    Raises
+    ------
+    InputError
+        there is none of that name
+    """
+    names = shipped_names()
+    if name not in names:
+        near = get_close_matches(name, names, 1)
+        advice = f"did you mean {near[0]!r}?" if near else f"shipped are: {', '.join(names) or 'none'}"
+        raise InputError(f"{name!r} is not a shipped trace; {advice}")
+    with resources.as_file(_data() / (name + _ENDING)) as path:
+        return read_trace(path)
+
+
+def checksums() -> dict[str, str]:
+    """Return file (relative to the data folder) -> sha256, as `SHA256SUMS` has them."""
+    lines = (_data() / "SHA256SUMS").read_text("utf-8").splitlines()
+    pairs = (line.split(maxsplit=1) for line in lines if line.strip() and not line.startswith("#"))
+    return {file: digest for digest, file in pairs}
+
+
+def verify_shipped() -> list[str]:
+    """Compare the shipped traces with their checksums; return one sentence per difference, none where all is well."""
+    expected, present = checksums(), [name + _ENDING for name in shipped_names()]
+    wrong = [f"{file}: named in SHA256SUMS, but not there" for file in expected if not (_data() / file).is_file()]
+    wrong += [f"{file}: not named in SHA256SUMS" for file in present if file not in expected]
+    for file in present:
+        with resources.as_file(_data() / file) as path:
+            if file in expected and sha256(path) != expected[file]:
+                wrong.append(f"{file}: its sha256 is not the one in SHA256SUMS")
+    return wrong

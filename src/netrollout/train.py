@@ -1,0 +1,197 @@
+"""Training base policies with Stable-Baselines3, and reading them out as tables.
+
+Batch letters: B lanes, K action components, A joint actions, S states.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sb3_contrib import MaskablePPO
+
+from netrollout.batch import joint_actions, joint_feasible, joint_index, sizes
+from netrollout.envs.vec import NetVecEnv
+from netrollout.types import Enumerable, Floats, InputError, Ints, System
+
+ALGORITHMS = ("ppo",)
+PUBLISHED: dict[str, Any] = {
+    "n_steps": 512,
+    "batch_size": 64,
+    "learning_rate": 5e-4,
+    "ent_coef": 0.05,
+    "clip_range": 0.2,
+    "policy_kwargs": {"net_arch": [128, 128, 128]},
+}
+"""Settings of Samani, Hammar & Stadler, NOMS 2024 (their published code): 3 x 128 units."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a training up to a target went.
+
+    Attributes
+    ----------
+    steps : int
+        Environment steps taken.
+    seconds : float
+        Of training alone, without judging.
+    reached : bool
+        Whether the target was met within the budget.
+    curve : tuple of (steps, judged value)
+    """
+
+    steps: int
+    seconds: float
+    reached: bool
+    curve: tuple[tuple[int, float], ...]
+
+
+def train(
+    system: System, algo: str = "ppo", steps: int = 50_000, seed: int = 0, warm: MaskablePPO | None = None
+) -> MaskablePPO:
+    """Train a policy on a system.
+
+    Parameters
+    ----------
+    system : System
+        Usually a learned model; infeasible settings are masked (Huang & Ontanon 2022).
+    algo : str
+        ``ppo``: MaskablePPO with the published settings and one environment.
+    steps : int
+        Environment steps; rounded up to whole rollouts of 512.
+    seed : int
+        The same seed gives the same policy.
+    warm : MaskablePPO, optional
+        Weights to begin with.
+
+    Raises
+    ------
+    InputError
+        If the algorithm is unknown or there are no steps.
+    """
+    if algo not in ALGORITHMS:
+        near = difflib.get_close_matches(algo, ALGORITHMS, cutoff=0.3)
+        raise InputError(f"unknown algorithm {algo!r}; {f'did you mean {near[0]}?' if near else 'known: ppo'}")
+    if steps < 1:
+        raise InputError(f"steps {steps}: at least one environment step is needed")
+    model = begin(system, seed, warm)
+    model.learn(steps)
+    return model
+
+
+def begin(system: System, seed: int, warm: MaskablePPO | None = None) -> MaskablePPO:
+    """Return an untrained model for a system, with the weights of `warm` if given."""
+    torch.set_num_threads(1)
+    env = NetVecEnv(system, 1, seed)
+    model = MaskablePPO("MlpPolicy", env, gamma=system.discount, seed=seed, device="cpu", **PUBLISHED)
+    if warm is not None:
+        model.policy.load_state_dict(warm.policy.state_dict())
+    return model
+
+
+def train_until(
+    system: Enumerable,
+    judge: Callable[[Ints], float],
+    target: float,
+    seed: int,
+    budget: int = 50_000,
+    every: int = 1024,
+    warm: MaskablePPO | None = None,
+) -> Training:
+    """Train until the greedy policy's judged value reaches a target.
+
+    Parameters
+    ----------
+    system : Enumerable
+    judge : callable
+        From a policy table (S,) to its value.
+    target : float
+    seed : int
+    budget : int
+        Environment steps at most.
+    every : int
+        Steps between judgements.
+    warm : MaskablePPO, optional
+        Weights to begin with.
+    """
+    model, seconds, curve = begin(system, seed, warm), 0.0, []
+    while True:
+        value = judge(policy_table(model, system))
+        curve.append((model.num_timesteps, value))
+        if value >= target or model.num_timesteps >= budget:
+            return Training(model.num_timesteps, seconds, value >= target, tuple(curve))
+        start = time.perf_counter()
+        model.learn(every, reset_num_timesteps=False)
+        seconds += time.perf_counter() - start
+
+
+def policy_table(model: MaskablePPO, system: Enumerable) -> Ints:
+    """Return the greedy masked policy as a table (S,) of joint actions, by one forward pass over all states."""
+    x = system.states()
+    actions, _ = model.predict(system.observe(x), deterministic=True, action_masks=system.feasible(x))
+    return joint_index(actions.reshape(-1, len(system.levels)), system.levels)
+
+
+def policy_probabilities(model: MaskablePPO, system: Enumerable) -> Floats:
+    """Return the stochastic masked policy as probabilities (S, A)."""
+    x = system.states()
+    with torch.no_grad():
+        observation = model.policy.obs_to_tensor(system.observe(x))[0]
+        law = model.policy.get_distribution(observation, action_masks=system.feasible(x))
+        parts = [part.probs.double().numpy() for part in law.distributions]
+    table = joint_actions(system.levels)
+    joint = np.prod([part[:, table[:, k]] for k, part in enumerate(parts)], axis=0)
+    joint = joint * joint_feasible(system.feasible(x), system.levels)
+    probabilities: Floats = joint / joint.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def critic_values(model: MaskablePPO, system: Enumerable) -> Floats:
+    """Return the critic's values of all states, (S,)."""
+    with torch.no_grad():
+        observation = model.policy.obs_to_tensor(system.observe(system.states()))[0]
+        return model.policy.predict_values(observation).double().numpy()[:, 0]
+
+
+def save(model: MaskablePPO, path: str | Path) -> None:
+    """Write the weights as arrays with their spaces as JSON (npz; nothing is pickled)."""
+    buffer = io.BytesIO()
+    about = {"algo": "ppo", "observation": model.observation_space.shape[0], "levels": model.action_space.nvec.tolist()}
+    weights = {name: tensor.numpy() for name, tensor in model.policy.state_dict().items()}
+    np.savez_compressed(buffer, about=np.array(json.dumps(about)), **weights)
+    Path(path).write_bytes(buffer.getvalue())
+
+
+def load(path: str | Path, system: System) -> MaskablePPO:
+    """Read a policy of `save` for a system.
+
+    Raises
+    ------
+    InputError
+        If the file is not there, is not a saved policy, or belongs to a system of another shape.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            about = json.loads(str(file["about"]))
+            weights = {name: torch.from_numpy(file[name]) for name in file.files if name != "about"}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; `netrollout train SYSTEM ppo --out {path}` writes one") from None
+    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile):
+        raise InputError(f"{path} is not a saved policy; `netrollout train SYSTEM ppo` writes one") from None
+    model = begin(system, 0)
+    mine = [model.observation_space.shape[0], list(sizes(system.levels))]
+    if mine != [about["observation"], about["levels"]]:
+        raise InputError(f"{path} was trained on {about['observation']} observations and levels {about['levels']}; "
+                         f"{system.name} has {mine[0]} and {mine[1]}")  # fmt: skip
+    model.policy.load_state_dict(weights)
+    return model

