@@ -55,7 +55,7 @@ lab: $(READY)
 	@$(BIN)/jupyter lab notebooks
 
 sync: $(READY)
-	@$(BIN)/jupytext --quiet --sync notebooks/source/*.py
+	@$(BIN)/jupytext --quiet --sync $(wildcard notebooks/*.ipynb notebooks/source/*.py)
 	@$(BIN)/jupyter nbconvert --log-level WARN --clear-output --inplace notebooks/*.ipynb
 
 lock: $(READY)

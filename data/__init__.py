@@ -1,1 +1,1 @@
-"""The shipped data, packed into the wheel as package data: read them with ``importlib.resources.files("netrollout.data")``."""
+"""The shipped data, in the wheel as package data: read with ``importlib.resources.files("netrollout.data")``."""

@@ -6,15 +6,17 @@ The two names most programs begin with are reached from here, without loading an
 
     netrollout.systems()            # the names that `make` knows
     netrollout.make("mesh-s2")      # a system to step, plan on, or train in
+
+Importing the package registers the Gymnasium ids ``netrollout/<System>-v0``.
 """
 
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from netrollout import systems
+from netrollout import envs, systems
 
-__all__ = ["__version__", "make", "systems"]
+__all__ = ["__version__", "envs", "make", "systems"]
 
 __version__ = "0.1.0"
 

@@ -10,6 +10,7 @@ import io
 import json
 import time
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from sb3_contrib import MaskablePPO
 
-from netrollout.batch import joint_actions, joint_feasible, joint_index, sizes
+from netrollout.batch import joint_actions, joint_feasible, joint_index
 from netrollout.envs.vec import NetVecEnv
 from netrollout.types import Enumerable, Floats, InputError, Ints, System
 
@@ -77,7 +78,7 @@ def train(
     Raises
     ------
     InputError
-        If the algorithm is unknown or there are no steps.
+        If the algorithm is unknown, there are no steps, or `warm` belongs to a system of another shape.
     """
     if algo not in ALGORITHMS:
         near = difflib.get_close_matches(algo, ALGORITHMS, cutoff=0.3)
@@ -95,8 +96,23 @@ def begin(system: System, seed: int, warm: MaskablePPO | None = None) -> Maskabl
     env = NetVecEnv(system, 1, seed)
     model = MaskablePPO("MlpPolicy", env, gamma=system.discount, seed=seed, device="cpu", **PUBLISHED)
     if warm is not None:
+        _refuse_another_shape("the warm start", _shape(warm), model, system)
         model.policy.load_state_dict(warm.policy.state_dict())
     return model
+
+
+def _shape(model: MaskablePPO) -> tuple[int, list[int]]:
+    """Return D and the number of settings of every action component: what weights must fit."""
+    observation: Any = model.observation_space
+    action: Any = model.action_space
+    return observation.shape[0], action.nvec.tolist()
+
+
+def _refuse_another_shape(what: str, found: tuple[int, list[int]], model: MaskablePPO, system: System) -> None:
+    mine = _shape(model)
+    if found != mine:
+        raise InputError(f"{what} was trained on {found[0]} observations and levels {found[1]}; "
+                         f"{system.name} has {mine[0]} and {mine[1]}")  # fmt: skip
 
 
 def train_until(
@@ -107,7 +123,7 @@ def train_until(
     budget: int = 50_000,
     every: int = 1024,
     warm: MaskablePPO | None = None,
-) -> Training:
+) -> tuple[MaskablePPO, Training]:
     """Train until the greedy policy's judged value reaches a target.
 
     Parameters
@@ -118,9 +134,9 @@ def train_until(
     target : float
     seed : int
     budget : int
-        Environment steps at most.
+        Environment steps at most, rounded up to whole rollouts of 512.
     every : int
-        Steps between judgements.
+        Steps between judgements, rounded up likewise.
     warm : MaskablePPO, optional
         Weights to begin with.
     """
@@ -129,9 +145,9 @@ def train_until(
         value = judge(policy_table(model, system))
         curve.append((model.num_timesteps, value))
         if value >= target or model.num_timesteps >= budget:
-            return Training(model.num_timesteps, seconds, value >= target, tuple(curve))
+            return model, Training(model.num_timesteps, seconds, value >= target, tuple(curve))
         start = time.perf_counter()
-        model.learn(every, reset_num_timesteps=False)
+        model.learn(min(every, budget - model.num_timesteps), reset_num_timesteps=False)
         seconds += time.perf_counter() - start
 
 
@@ -147,7 +163,7 @@ def policy_probabilities(model: MaskablePPO, system: Enumerable) -> Floats:
     x = system.states()
     with torch.no_grad():
         observation = model.policy.obs_to_tensor(system.observe(x))[0]
-        law = model.policy.get_distribution(observation, action_masks=system.feasible(x))
+        law: Any = model.policy.get_distribution(observation, action_masks=system.feasible(x))
         parts = [part.probs.double().numpy() for part in law.distributions]
     table = joint_actions(system.levels)
     joint = np.prod([part[:, table[:, k]] for k, part in enumerate(parts)], axis=0)
@@ -166,7 +182,8 @@ def critic_values(model: MaskablePPO, system: Enumerable) -> Floats:
 def save(model: MaskablePPO, path: str | Path) -> None:
     """Write the weights as arrays with their spaces as JSON (npz; nothing is pickled)."""
     buffer = io.BytesIO()
-    about = {"algo": "ppo", "observation": model.observation_space.shape[0], "levels": model.action_space.nvec.tolist()}
+    observation, levels = _shape(model)
+    about = {"algo": "ppo", "observation": observation, "levels": levels}
     weights = {name: tensor.numpy() for name, tensor in model.policy.state_dict().items()}
     np.savez_compressed(buffer, about=np.array(json.dumps(about)), **weights)
     Path(path).write_bytes(buffer.getvalue())
@@ -180,18 +197,21 @@ def load(path: str | Path, system: System) -> MaskablePPO:
     InputError
         If the file is not there, is not a saved policy, or belongs to a system of another shape.
     """
+    stranger = InputError(f"{path} is not a saved policy; `netrollout train SYSTEM ppo` writes one")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
-            weights = {name: torch.from_numpy(file[name]) for name in file.files if name != "about"}
+        with open(path, "rb") as file:  # np.load would leave a damaged file open
+            arrays = dict(np.load(file, allow_pickle=False))
+        about = json.loads(str(arrays.pop("about")))
+        found = (about["observation"], about["levels"])
+        weights = {name: torch.from_numpy(array) for name, array in arrays.items()}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; `netrollout train SYSTEM ppo --out {path}` writes one") from None
-    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile):
-        raise InputError(f"{path} is not a saved policy; `netrollout train SYSTEM ppo` writes one") from None
+    except (KeyError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error):
+        raise stranger from None
     model = begin(system, 0)
-    mine = [model.observation_space.shape[0], list(sizes(system.levels))]
-    if mine != [about["observation"], about["levels"]]:
-        raise InputError(f"{path} was trained on {about['observation']} observations and levels {about['levels']}; "
-                         f"{system.name} has {mine[0]} and {mine[1]}")  # fmt: skip
-    model.policy.load_state_dict(weights)
+    _refuse_another_shape(str(path), found, model, system)
+    try:
+        model.policy.load_state_dict(weights)
+    except RuntimeError:
+        raise stranger from None
     return model

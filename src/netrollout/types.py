@@ -46,9 +46,17 @@ class Step(NamedTuple):
 class System(Protocol):
     """A batched discrete-time system; a frozen dataclass of parameters that never reads files."""
 
-    name: str
-    discount: float
-    horizon: int
+    @property
+    def name(self) -> str:
+        """How the system is called."""
+
+    @property
+    def discount(self) -> float:
+        """Per control cycle."""
+
+    @property
+    def horizon(self) -> int:
+        """Control cycles per episode; adapters truncate there."""
 
     @property
     def levels(self) -> tuple[tuple[float, ...], ...]:

@@ -71,7 +71,7 @@ def test_the_optimum_changes_when_the_reward_changes_sign():
     assert not np.array_equal(policy_iteration(mdp).policy, policy_iteration(flipped).policy)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(processes())
 def test_policy_iteration_value_iteration_and_the_linear_programme_agree(mdp):
     scale = 1e-8 / (1.0 - mdp.discount)

@@ -46,7 +46,7 @@ def rounding(mdp):
     return 1e-9 / (1.0 - mdp.discount)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(planned(), st.integers(1, 4))
 def test_lookahead_improves_on_its_base_by_at_least_its_own_steps(case, lookahead):
     """J_l >= T^l J_mu >= T^(l-1) J_mu >= J_mu."""

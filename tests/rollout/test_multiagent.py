@@ -47,7 +47,7 @@ def never_below(mdp, better, base):
     return (gain >= -1e-9 / (1.0 - mdp.discount)).all()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(shared())
 def test_one_step_is_never_below_the_base_in_any_order(case):
     mdp, levels, base, _, order = case

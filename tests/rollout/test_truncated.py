@@ -162,11 +162,11 @@ def test_nothing_is_earned_after_the_end_and_no_terminal_value_counts_there(hold
 
 def test_halving_spends_no_more_and_gathers_its_paths_on_the_best(walkers, hold):
     system = walkers(k=2, n=5)
-    x = system.initial(spawn(1), 6)
+    x = type(system.states())(spawn(1).integers(1, 4, size=(6, 2)))  # inside, where all nine actions are feasible
     u = np.ones((6, 2), dtype=np.int64)
     flat = TruncatedRollout(system, hold(2), spawn(0), horizon=4, samples=16).estimate(x, u)
     halved = TruncatedRollout(system, hold(2), spawn(0), horizon=4, samples=16, halving=True).estimate(x, u)
-    assert halved.model_steps <= flat.model_steps * 1.5
+    assert halved.model_steps <= flat.model_steps * 1.05
     assert halved.samples.max() > flat.samples.max()
     assert np.array_equal(best(halved), best(flat))  # only the noise differs, and it cancels
     dropped = np.isneginf(halved.gain) & (halved.samples > 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,15 +71,21 @@ def _static(name: PolicyName, worlds: Context) -> Ints:
     return hold_table(base, base.setting(values))
 
 
-def _ppo(name: PolicyName, worlds: Context) -> Ints:
-    from netrollout.train import load, policy_table as greedy_of, train  # torch loads for seconds: only where needed
+@lru_cache(maxsize=4)
+def _ppo_model(name: PolicyName, system: Enumerable, seed: int) -> Any:
+    from netrollout.train import load, train  # torch loads for seconds: only where it is needed
 
     file = name.option("file", "")
     if file:
-        return greedy_of(load(file, worlds.base), worlds.base)
+        return load(file, system)
     steps = int(_number(name.option("steps", str(PPO_STEPS)), "steps", name))
-    seed = int(_number(name.option("seed", str(worlds.seed)), "seed", name))
-    return greedy_of(train(worlds.base, "ppo", steps=steps, seed=seed), worlds.base)
+    return train(system, "ppo", steps=steps, seed=int(_number(name.option("seed", str(seed)), "seed", name)))
+
+
+def _ppo(name: PolicyName, worlds: Context) -> Ints:
+    from netrollout.train import policy_table as greedy_of
+
+    return greedy_of(_ppo_model(name, worlds.base, worlds.seed), worlds.base)
 
 
 def _optimal(system: Enumerable) -> Ints:
@@ -105,10 +112,16 @@ def _rollout(name: PolicyName, worlds: Context) -> Ints:
 
 
 def stale_value(name: PolicyName, worlds: Context) -> Floats:
-    """Return the base policy's value (S,) on the model from before the change."""
-    before = replace(worlds, model=worlds.base)
-    value: Floats = lift(evaluate_policy(MDP.from_system(worlds.base), policy_table(name, before)).value, worlds.model)
-    return value
+    """Return what was believed of the base policy before the change, (S,): PPO's critic, else its exact value then."""
+    if name.head == "ppo":
+        from netrollout.train import critic_values
+
+        value: Floats = critic_values(_ppo_model(name, worlds.base, worlds.seed), worlds.base)
+    else:
+        before = replace(worlds, model=worlds.base)
+        value = evaluate_policy(MDP.from_system(worlds.base), policy_table(name, before)).value
+    lifted: Floats = lift(value, worlds.model)
+    return lifted
 
 
 def _multiagent(name: PolicyName, worlds: Context) -> Ints:

@@ -2,6 +2,7 @@
 
 from netrollout.dp.garnet import garnet
 from netrollout.dp.mdp import MDP
+from netrollout.dp.newton import Line, LinearQuadratic, along_line
 from netrollout.dp.solve import (
     Solution,
     backward_induction,
@@ -15,7 +16,10 @@ from netrollout.dp.solve import (
 
 __all__ = [
     "MDP",
+    "Line",
+    "LinearQuadratic",
     "Solution",
+    "along_line",
     "backward_induction",
     "evaluate_policy",
     "garnet",

@@ -1,6 +1,6 @@
 """Systems as Gymnasium environments: ids ``netrollout/<System>-v0``.
 
-Gymnasium loads this module while it is itself being imported, so nothing but its registration is imported here.
+They are registered when the package is imported, so nothing but Gymnasium's registration is imported here.
 """
 
 from gymnasium.envs import registration
@@ -9,7 +9,7 @@ IDS = {"netrollout/MeshS1-v0": "mesh-s1", "netrollout/MeshS2-v0": "mesh-s2", "ne
 
 
 def register() -> None:
-    """Register the ids; Gymnasium calls this for installed packages, and twice does no harm."""
+    """Register the ids; twice does no harm."""
     for name, system in IDS.items():
         if name not in registration.registry:
             registration.register(name, entry_point="netrollout.catalog:make_env", kwargs={"name": system})

@@ -16,10 +16,10 @@ from netrollout.batch import sizes
 from netrollout.types import System
 
 
-def spaces_of(system: System) -> tuple[spaces.Box, spaces.MultiDiscrete]:
+def spaces_of(system: System) -> tuple[spaces.Box[np.float32], spaces.MultiDiscrete[np.int64]]:
     """Return observation and action space; observations of systems are shares in [0, 1]."""
     width = system.observe(system.initial(np.random.default_rng(0), 1)).shape[1]
-    return spaces.Box(0.0, 1.0, (width,), np.float32), spaces.MultiDiscrete(sizes(system.levels))
+    return spaces.Box(0.0, 1.0, (width,), np.float32), spaces.MultiDiscrete(list(sizes(system.levels)))
 
 
 class NetEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.int64]]):
@@ -59,4 +59,5 @@ class NetEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.int64]]):
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which settings of each component are feasible, concatenated."""
-        return self.system.feasible(self._x)[0]
+        mask: NDArray[np.bool_] = self.system.feasible(self._x)[0]
+        return mask

@@ -37,7 +37,7 @@ class NetVecEnv(VecEnv):
         self.system = system
         self._rng = np.random.default_rng(seed)
         self._cycle = np.zeros(n, dtype=np.int64)
-        self._x = system.initial(self._rng, n)
+        self._x = system.initial(np.random.default_rng(seed), n)  # the batch's own stream begins at `reset`
         self._actions = np.zeros((n, len(system.levels)), dtype=np.int64)
 
     def reset(self) -> NDArray[np.float32]:

@@ -223,7 +223,8 @@ class TruncatedRollout:
         How to choose: `best`, `safe(...)`, `constrained(...)` or any function of `Estimates`.
     halving : bool
         Spend the same number of paths by sequential halving (Karnin, Koren & Somekh 2013): in about log2 C rounds the
-        worse half of the candidates is dropped, so that the paths gather on the good ones.  The base's action stays.
+        worse half of the candidates is dropped, so that the paths gather on the good ones.  The base's action stays,
+        each round takes at least one path, and all lanes spend what the one with the most candidates may.
     watch : str, optional
         Metric to be summed for `constrained`.
 
@@ -285,21 +286,21 @@ class TruncatedRollout:
         actions = np.concatenate([u[:, None], self._candidates(self._system, x, u, self._rng)], axis=1)
         valid = self._valid(x, actions)
         tally = _Tally(valid.shape)
-        for keep, samples in self._rounds(valid.shape[1]):
-            if keep < valid.shape[1]:
+        for number, (keep, samples) in enumerate(self._rounds(int(valid.sum(axis=1).max()))):
+            if number:
                 valid = valid & _leading(tally.gain(), keep)
             tally.add(valid, *self._sample(x, actions, valid, memory, samples))
         return tally.estimates(actions, valid, self._horizon + 1)
 
     def _valid(self, x: State, actions: Ints) -> Bools:
         """Mask (B, C) of the candidates that are feasible and differ from the base's action, which always stays."""
-        allowed = _feasible(self._system, x, actions)
+        allowed = feasible_actions(self._system, x, actions)
         allowed &= (actions != actions[:, :1]).any(axis=2)
         allowed[:, 0] = True
         return allowed
 
     def _rounds(self, n: int) -> list[tuple[int, int]]:
-        """Return how many candidates remain in each round, the base's among them, and the paths for each."""
+        """Return how many of n candidates remain in each round, the base's among them, and the paths for each."""
         if not self._halving or n <= 2:
             return [(n, self._samples)]
         count = int(np.ceil(np.log2(n)))
@@ -364,7 +365,7 @@ class _Tally:
         )
 
 
-def _feasible(system: System, x: State, actions: Ints) -> Bools:
+def feasible_actions(system: System, x: State, actions: Ints) -> Bools:
     """Mask (B, C) of the actions (B, C, K) whose every component is allowed."""
     offsets = np.concatenate([[0], np.cumsum(batch.sizes(system.levels))[:-1]])
     mask = np.asarray(system.feasible(x), dtype=bool)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
 
 from netrollout.traces.fetching import sha256
 from netrollout.traces.reading import read_trace
@@ -43,13 +44,24 @@ def shipped(name: str) -> Trace:
     InputError
         there is none of that name
     """
-    names = shipped_names()
-    if name not in names:
-        near = get_close_matches(name, names, 1)
-        advice = f"did you mean {near[0]!r}?" if near else f"shipped are: {', '.join(names) or 'none'}"
-        raise InputError(f"{name!r} is not a shipped trace; {advice}")
-    with resources.as_file(_data() / (name + _ENDING)) as path:
-        return read_trace(path)
+    return read_trace(trace_files(name)[name])
+
+
+def trace_files(*names: str) -> dict[str, Path]:
+    """Return name -> file of shipped traces, for a record of what was read.
+
+    Raises
+    ------
+    InputError
+        there is none of a name
+    """
+    known = shipped_names()
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            advice = f"did you mean {near[0]!r}?" if near else f"shipped are: {', '.join(known) or 'none'}"
+            raise InputError(f"{name!r} is not a shipped trace; {advice}")
+    return {name: Path(str(_data() / (name + _ENDING))) for name in names}
 
 
 def checksums() -> dict[str, str]:
