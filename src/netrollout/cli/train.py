@@ -11,6 +11,7 @@ import typer
 from netrollout.catalog import make
 from netrollout.cli.common import Settings, notice, parse_settings
 from netrollout.cli.evaluate import System
+from netrollout.types import InputError
 
 
 def train(
@@ -24,9 +25,11 @@ def train(
     """Train on the system's learned model; `ppo(file=FILE)` then names the policy in evaluate and compare."""
     from netrollout.train import save, train as fit  # torch loads for seconds: only where it is needed
 
+    target = out or Path(f"{system}-{algo}.npz")
+    if not target.parent.is_dir():
+        raise InputError(f"--out {target}: there is no folder {target.parent}")
     model = make(system, **{"side": "model", **parse_settings(settings)})
     begin = time.perf_counter()
     trained = fit(model, algo, steps=steps, seed=seed)
-    target = out or Path(f"{system}-{algo}.npz")
     save(trained, target)
     notice(f"{algo} on {system}: {steps} steps in {time.perf_counter() - begin:.0f} s, written to {target}")
