@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 
 import yaml
@@ -60,7 +61,8 @@ def test_the_public_address_stands_in_one_place(root):
 
 INSTALLED = """
 import sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1]]
+sys.path.append(sys.argv[2])
 from importlib.resources import files
 from pathlib import Path
 import netrollout
@@ -86,7 +88,7 @@ def test_a_wheel_carries_the_data_and_reads_them(root, tmp_path):
         archive.extractall(installed)
     # Checked without the editable install of this checkout, which would answer for what the wheel lacks.
     done = subprocess.run(
-        [sys.executable, "-S", "-c", INSTALLED, str(installed)], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-S", "-c", INSTALLED, str(installed), sysconfig.get_path("purelib")], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     shipped = {path.relative_to(source / "data").as_posix() for path in (source / "data").rglob("*") if path.is_file()}

@@ -65,6 +65,14 @@ def test_hierarchical_bootstrap_is_not_fooled_by_many_episodes():
     assert nested.high - nested.low > 5 * (flat.high - flat.low)
 
 
+def test_crossed_seeds_do_not_average_out_over_refits():
+    seeds = np.random.default_rng(2).normal(size=5)
+    values = np.tile(seeds, (20, 1))  # the same five policies meet every refit, and the refit does not matter
+    crossed, alone = bootstrap(values, crossed=True), bootstrap(seeds)
+    assert crossed.high - crossed.low == pytest.approx(alone.high - alone.low, rel=0.1)
+    assert bootstrap(values).high - bootstrap(values).low < 0.5 * (crossed.high - crossed.low)
+
+
 @pytest.mark.parametrize("values", [[], [1.0, np.nan]])
 def test_bootstrap_refuses_nothing_and_nan(values):
     with pytest.raises(InputError, match="all finite"):

@@ -112,13 +112,16 @@ def bootstrap(
     level: float = 0.95,
     draws: int = 4000,
     seed: int = 0,
+    crossed: bool = False,
 ) -> Estimate:
     """Return a mean with its hierarchical bootstrap interval.
 
     Each axis of `values` is one level of nesting, the outermost first (say model refits, then training seeds, then
     episodes).  Every draw resamples the first axis with replacement, then, separately inside each chosen item, the
     second, and so on: the interval widens with the number of independent refits and seeds, not with that of episodes
-    (Saravanan, Berman & Sober 2020, section 2.2).
+    (Saravanan, Berman & Sober 2020, section 2.2).  Where the axes are crossed (the same training seeds meet every refit)
+    each axis is resampled once per draw instead, since resampling the seeds anew inside each refit would average their
+    luck away.
 
     Parameters
     ----------
@@ -131,6 +134,8 @@ def bootstrap(
         Number of bootstrap resamples.
     seed : int
         Of the resampling.
+    crossed : bool
+        Whether item k of an axis is the same thing at every place of the other axes.
 
     Raises
     ------
@@ -144,7 +149,8 @@ def bootstrap(
     rng = spawn(seed, "bootstrap")
     index = np.zeros((draws, 1), dtype=np.int64)
     for size in values.shape:
-        index = (index[:, :, None] * size + rng.integers(size, size=(draws, index.shape[1], size))).reshape(draws, -1)
+        drawn = rng.integers(size, size=(draws, 1 if crossed else index.shape[1], size))
+        index = (index[:, :, None] * size + drawn).reshape(draws, -1)
     samples = reduce(values.ravel()[index])
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(float(reduce(values.reshape(1, -1))[0]), float(low), float(high), level, values.shape[0])

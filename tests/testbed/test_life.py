@@ -52,9 +52,9 @@ def test_ctrl_c_stops_the_command_cleanly(envoy: None, still_alive: Helper, star
     deadline = time.monotonic() + 10
     while len(children := psutil.Process(parent.pid).children(recursive=True)) < 16 and time.monotonic() < deadline:
         time.sleep(0.1)
-    time.sleep(2.0)  # workers get ready, then some windows
+    time.sleep(4.0)  # workers get ready, then some windows
     parent.send_signal(signal.SIGINT)
-    output, errors = parent.communicate(timeout=5)
+    output, errors = parent.communicate(timeout=10)
     assert parent.returncode == 0, errors
     assert "stopped" in output
     assert "node 1: c = 1" in output  # the table

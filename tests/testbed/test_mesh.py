@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -55,6 +56,8 @@ def test_changing_the_number_of_workers_drops_no_request(mesh: Mesh) -> None:
 
 
 def test_at_high_load_each_further_worker_makes_responses_faster(mesh: Mesh) -> None:
+    if os.nice(0) > 0:
+        pytest.skip("runs at low priority itself, so that other processes decide how long it takes")
     mesh.demand({"compute": 0.002})
     mesh.set(p={"compute": 1.0})
     delays: dict[int, list[float]] = {c: [] for c in (1, 2, 3, 4)}

@@ -2,7 +2,8 @@
 
 Batch letters: R model refits, N training seeds, T cycles, S states.  The newest model is refit on bootstrap resamples of
 its visits; base policies are trained once per seed on the model from before the change.  Refits and seeds are crossed;
-a policy that uses only one of them repeats along the other axis, and `netrollout.evaluate.bootstrap` resamples both.
+a policy that uses only one of them repeats along the other axis, and `netrollout.evaluate.bootstrap` resamples both
+(``crossed=True``).
 """
 
 from __future__ import annotations

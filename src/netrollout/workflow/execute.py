@@ -34,6 +34,8 @@ def execute(root: Path, profile: str, name: str, entry: dict[str, Any]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     result.unlink(missing_ok=True)
     os.environ["OMP_NUM_THREADS"] = "1"  # two notebooks share the machine, and sums must not depend on the thread count
+    # pooch asks for tqdm's notebook bar, which warns of a missing widget library into the first page that imports it.
+    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
     with _progress(name, target):
         try:
             papermill.execute_notebook(
