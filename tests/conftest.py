@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from netrollout.traces import fetch
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -20,3 +22,22 @@ def project() -> dict[str, Any]:
     """The table [project] of pyproject.toml."""
     table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return table
+
+
+@pytest.fixture(scope="session")
+def kth_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data folder filled with the published files."""
+    source = ROOT.parent / "shared" / "data" / "kth"
+    if not source.is_dir():
+        pytest.skip("the published traces are not in ../shared/data/kth")
+    folder = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NETROLLOUT_DATA", str(folder))
+        fetch("kth", source)
+    return folder
+
+
+@pytest.fixture
+def kth(kth_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use the data folder with the published files."""
+    monkeypatch.setenv("NETROLLOUT_DATA", str(kth_folder))

@@ -88,7 +88,10 @@ def test_a_wheel_carries_the_data_and_reads_them(root, tmp_path):
         archive.extractall(installed)
     # Checked without the editable install of this checkout, which would answer for what the wheel lacks.
     done = subprocess.run(
-        [sys.executable, "-S", "-c", INSTALLED, str(installed), sysconfig.get_path("purelib")], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-S", "-c", INSTALLED, str(installed), sysconfig.get_path("purelib")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     shipped = {path.relative_to(source / "data").as_posix() for path in (source / "data").rglob("*") if path.is_file()}

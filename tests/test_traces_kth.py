@@ -11,7 +11,6 @@ import pytest
 from netrollout.traces import (
     KTH_FIGURES,
     configurations,
-    fetch,
     kth_available,
     read_kth,
     read_kth_optimum,
@@ -21,26 +20,7 @@ from netrollout.traces import (
 from netrollout.traces.fetching import registry
 from netrollout.types import InputError
 
-SOURCE = Path(__file__).parents[2] / "shared" / "data" / "kth"
 NOMS = ["noms2024_scenario2_before", "noms2024_scenario2_after", "noms2024_scenario3"]
-
-
-@pytest.fixture(scope="session")
-def kth_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a data folder filled with the published files."""
-    if not SOURCE.is_dir():
-        pytest.skip("the published traces are not in ../shared/data/kth")
-    folder = tmp_path_factory.mktemp("data")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NETROLLOUT_DATA", str(folder))
-        fetch("kth", SOURCE)
-    return folder
-
-
-@pytest.fixture
-def kth(kth_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use the data folder with the published files."""
-    monkeypatch.setenv("NETROLLOUT_DATA", str(kth_folder))
 
 
 def raw(name: str) -> pd.DataFrame:

@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -31,7 +33,7 @@
 
 # %% tags=["parameters"]
 profile: str = "full"  # which profile runs; the workflow sets it
-source: str = "testbed"  # traces that the chapter is about: testbed (shipped) or kth (published, where fetched)
+source: str = "testbed"  # recorded only: this chapter reads the shipped traces, and the published ones where fetched
 seed: int = 0  # of the live mesh and of the bootstrap
 live_windows: int = 3  # windows of 2 s per live configuration; 0 measures nothing
 draws: int = 4000  # bootstrap resamples
@@ -188,7 +190,7 @@ results.value("erlang-correlation", float(np.corrcoef(np.log(predicted), np.log(
 # %% mystnb={"image": {"alt": "Scatter plot of predicted against measured mean response time of each configuration, both axes logarithmic, with the diagonal. The points follow a rising line and lie above the diagonal."}}
 figure, axes = plt.subplots(figsize=(4.5, 4))
 axes.loglog(grid.to_numpy().ravel(), predicted, "o")
-axes.axline((50, 50), slope=1, color="black", linewidth=0.8)
+axes.axline((30, 30), (300, 300), color="black", linewidth=0.8)
 axes.set(xlabel="measured mean response time (ms)", ylabel="Erlang's prediction (ms)")
 plots.provenance_line(figure, results.record)
 plt.show()
@@ -223,6 +225,7 @@ for name, values in (("window-variance", within), ("visit-variance", between)):
     how = "bootstrap over 30 configurations"
     results.value(name, estimate.value, estimate.low, estimate.high, n=30, how=how)
     print(f"{name}: {estimate.value:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]")
+
 
 # %%
 def share(index):
@@ -303,6 +306,8 @@ else:
 #
 # - Two nodes, proxy and generator share one machine: no network delay, and some disturbance of each other. Windows in
 #   which other processes took more than a quarter of a core were measured again.
+# - Work at low priority was not counted as disturbance. It yields to the mesh, but is not quite free: beside it response
+#   times grow somewhat.
 # - Half a second after a change is enough to be stationary. Near overload a queue needs longer, so $d$ is
 #   understated there.
 # - Requests are independent, with exponential demands. Real traffic is burstier.

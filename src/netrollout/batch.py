@@ -32,9 +32,7 @@ def repeat(x: State, n: int) -> State:
 
 def where(mask: Bools, a: State, b: State) -> State:
     """Return the lanes of `a` where mask (B,) holds, and of `b` elsewhere."""
-    return type(a)(
-        *(np.where(mask.reshape(-1, *(1,) * (f.ndim - 1)), f, g) for f, g in zip(a, b, strict=True))
-    )
+    return type(a)(*(np.where(mask.reshape(-1, *(1,) * (f.ndim - 1)), f, g) for f, g in zip(a, b, strict=True)))
 
 
 def sizes(levels: Levels) -> tuple[int, ...]:
@@ -50,11 +48,12 @@ def joint_actions(levels: Levels) -> Ints:
 
 def joint_index(u: Ints, levels: Levels) -> Ints:
     """Return the row of `joint_actions` of each action u (B, K)."""
-    return np.ravel_multi_index(tuple(np.asarray(u).T), sizes(levels)).astype(np.int64)
+    index: Ints = np.ravel_multi_index(tuple(np.asarray(u).T), sizes(levels)).astype(np.int64)
+    return index
 
 
 def joint_feasible(mask: Bools, levels: Levels) -> Bools:
     """Return which joint actions (B, A) are allowed by a component-wise mask (B, sum of sizes)."""
     offsets = np.concatenate([[0], np.cumsum(sizes(levels))[:-1]])
-    allowed: Bools = mask[:, offsets[None, :] + joint_actions(levels)].all(axis=2)
-    return allowed
+    chosen: Bools = mask[:, offsets[None, :] + joint_actions(levels)]
+    return np.asarray(chosen.all(axis=2))

@@ -37,7 +37,8 @@ class Episodes:
 
     def mean_rewards(self) -> Floats:
         """Return the mean reward per cycle of each episode, (N,)."""
-        return self.rewards.sum(axis=1) / self.alive.sum(axis=1)
+        mean: Floats = self.rewards.sum(axis=1) / self.alive.sum(axis=1)
+        return mean
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,9 @@ def bootstrap(
     Each axis of `values` is one level of nesting, the outermost first (say model refits, then training seeds, then
     episodes).  Every draw resamples the first axis with replacement, then, separately inside each chosen item, the
     second, and so on: the interval widens with the number of independent refits and seeds, not with that of episodes
-    (Saravanan, Berman & Sober 2020, section 2.2).  Where the axes are crossed (the same training seeds meet every refit)
-    each axis is resampled once per draw instead, since resampling the seeds anew inside each refit would average their
-    luck away.
+    (Saravanan, Berman & Sober 2020, section 2.2).  Where the axes are crossed (the same training seeds meet every
+    refit) each axis is resampled once per draw instead, since resampling the seeds anew inside each refit would average
+    their luck away.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netrollout.batch import joint_actions, joint_feasible
+from netrollout.batch import joint_actions, joint_feasible, joint_index
 from netrollout.systems.mesh import Mesh
 from netrollout.types import Enumerable, Floats, InputError, Ints, System
 
@@ -23,7 +23,7 @@ OPTIONS = {
     "static": None,  # any control may be named
     "ppo": {"steps", "seed", "file"},
     "rollout": {"lookahead", "terminal", "horizon", "samples"},
-        "retrain": {"warm"},
+    "retrain": {"warm"},
 }
 
 
@@ -90,7 +90,8 @@ class TablePolicy:
 def random_table(system: Enumerable) -> Floats:
     """Return the random policy as probabilities (S, A), for exact evaluation."""
     allowed = joint_feasible(system.feasible(system.states()), system.levels)
-    return allowed / allowed.sum(axis=1, keepdims=True)
+    law: Floats = allowed / allowed.sum(axis=1, keepdims=True)
+    return law
 
 
 def hold_table(mesh: Mesh, setting: Ints) -> Ints:
@@ -103,7 +104,7 @@ def hold_table(mesh: Mesh, setting: Ints) -> Ints:
         Target level of each control, or (S, M) one target per state.
     """
     move = np.sign(np.asarray(setting) - mesh.states().setting) + 1
-    return np.ravel_multi_index(tuple(move.T), (3,) * len(mesh.controls)).astype(np.int64)
+    return joint_index(move.astype(np.int64), mesh.levels)
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,9 @@ class PolicyName:
         """
         match = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*", text, flags=re.DOTALL)
         if not match:
-            raise InputError(f"policy {text!r}: expected NAME, NAME(key=value,...) or COMBINATOR(POLICY, key=value,...)")
+            raise InputError(
+                f"policy {text!r}: expected NAME, NAME(key=value,...) or COMBINATOR(POLICY, key=value,...)"
+            )
         head, body = match.group(1), match.group(2)
         if head not in PLAIN + COMBINATORS:
             raise InputError(f"unknown policy {head!r}; {_near(head, PLAIN + COMBINATORS)}")

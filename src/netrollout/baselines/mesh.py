@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from netrollout.batch import joint_actions, joint_feasible
+from netrollout.batch import joint_actions, joint_index
 from netrollout.dp.mdp import MDP
-from netrollout.dp.solve import evaluate_policy, greedy, q_factors
+from netrollout.dp.solve import greedy
 from netrollout.policies import hold_table
 from netrollout.systems.mesh import Mesh
 from netrollout.types import Ints
@@ -43,12 +43,11 @@ def reactive_table(mesh: Mesh) -> Ints:
     "Probably" is more than half of the windows met at the present setting and load.  Routing is left where it is.
     """
     x = mesh.states()
-    _, violation, _ = mesh._outcomes
-    late = violation[mesh.index(x)].mean(axis=1) > 0.5
+    late = mesh.late_share() > 0.5
     workers = np.array([control.name.startswith("c_") for control in mesh.controls])
     move = np.where(workers, np.where(late, 1, -1)[:, None], 0)
     inside = np.clip(x.setting + move, 0, np.asarray(mesh.shape[1:]) - 1) - x.setting
-    return np.ravel_multi_index(tuple((inside + 1).T), (3,) * len(mesh.controls)).astype(np.int64)
+    return joint_index(inside + 1, mesh.levels)
 
 
 def _hold_action(mesh: Mesh) -> int:

@@ -72,7 +72,7 @@ def _static(name: PolicyName, worlds: Context) -> Ints:
 
 
 @lru_cache(maxsize=4)
-def _ppo_model(name: PolicyName, system: Enumerable, seed: int) -> Any:
+def _ppo_model(name: PolicyName, system: Any, seed: int) -> Any:
     from netrollout.train import load, train  # torch loads for seconds: only where it is needed
 
     file = name.option("file", "")
@@ -85,7 +85,7 @@ def _ppo_model(name: PolicyName, system: Enumerable, seed: int) -> Any:
 def _ppo(name: PolicyName, worlds: Context) -> Ints:
     from netrollout.train import policy_table as greedy_of
 
-    return greedy_of(_ppo_model(name, worlds.base, worlds.seed), worlds.base)
+    return greedy_of(_ppo_model(name, worlds.base, worlds.seed), worlds.base)  # type: ignore[arg-type]
 
 
 def _optimal(system: Enumerable) -> Ints:
@@ -95,7 +95,7 @@ def _optimal(system: Enumerable) -> Ints:
 PLAIN: dict[str, Callable[[PolicyName, Context], Any]] = {
     "random": lambda name, worlds: random_table(worlds.base),
     "static": _static,
-    "greedy": lambda name, worlds: greedy_table(worlds.base),
+    "greedy": lambda name, worlds: greedy_table(_mesh(worlds.base, name)),
     "reactive": lambda name, worlds: reactive_table(_mesh(worlds.plant, name)),
     "optimal": lambda name, worlds: _optimal(worlds.base),
     "oracle": lambda name, worlds: _optimal(worlds.plant),
@@ -116,7 +116,7 @@ def stale_value(name: PolicyName, worlds: Context) -> Floats:
     if name.head == "ppo":
         from netrollout.train import critic_values
 
-        value: Floats = critic_values(_ppo_model(name, worlds.base, worlds.seed), worlds.base)
+        value: Floats = critic_values(_ppo_model(name, worlds.base, worlds.seed), worlds.base)  # type: ignore[arg-type]
     else:
         before = replace(worlds, model=worlds.base)
         value = evaluate_policy(MDP.from_system(worlds.base), policy_table(name, before)).value

@@ -1,8 +1,8 @@
 """The published model of scenario S2, as its authors learned it: the labelled variant that we check our numbers on.
 
-A forest of 120 trees on the response time itself, fit on all windows in which something completed (the published fit reads the
-others as 0 s, which moves no value below), asked at the nominal load with carried load equal to offered.  Planned and judged on
-itself.
+A forest of 120 trees on the response time itself, fit on all windows in which something completed (the published fit
+reads the others as 0 s, which moves none of the values that we check), asked at the nominal load with carried load
+equal to offered.  Planned and judged on itself.
 Source: Samani, Hammar & Stadler, NOMS 2024, and its published code.
 """
 

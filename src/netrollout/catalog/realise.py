@@ -118,11 +118,12 @@ def windows_table(scenario: Scenario, phase: Phase, frame: pd.DataFrame) -> Resp
         If a grid point has no window.
     """
     mesh = scenario.mesh(phase)
-    services = [f"d_{service}" for service in scenario.services]
-    groups = {int(point): part[services].to_numpy() for point, part in frame.groupby("grid")}
-    missing = sorted(set(range(mesh.n_states)) - set(groups))
+    points = frame["grid"].to_numpy()
+    values = frame[[f"d_{service}" for service in scenario.services]].to_numpy()
+    groups = [values[points == g] for g in range(mesh.n_states)]
+    missing = sum(len(group) == 0 for group in groups)
     if missing:
-        raise InputError(f"{scenario.trace[phase]}: no window held out at {len(missing)} of {mesh.n_states} grid points")
-    q = max(map(len, groups.values()))
+        raise InputError(f"{scenario.trace[phase]}: no window held out at {missing} of {mesh.n_states} grid points")
+    q = max(map(len, groups))
     pick = (np.arange(q) + 0.5) / q
-    return ResponseTable(np.stack([groups[g][(pick * len(groups[g])).astype(int)] for g in range(mesh.n_states)]))
+    return ResponseTable(np.stack([group[(pick * len(group)).astype(int)] for group in groups]))

@@ -1,9 +1,9 @@
 """What a change costs and what repairs it: every policy judged exactly on the plant, over refits and training seeds.
 
-Batch letters: R model refits, N training seeds, T cycles, S states.  The newest model is refit on bootstrap resamples of
-its visits; base policies are trained once per seed on the model from before the change.  Refits and seeds are crossed;
-a policy that uses only one of them repeats along the other axis, and `netrollout.evaluate.bootstrap` resamples both
-(``crossed=True``).
+Batch letters: R model refits, N training seeds, T cycles, S states.  The newest model is refit on bootstrap resamples
+of its visits; base policies are trained once per seed on the model from before the change.  Refits and seeds are
+crossed; a policy that uses only one of them repeats along the other axis, and `netrollout.evaluate.bootstrap`
+resamples both (``crossed=True``).
 """
 
 from __future__ import annotations
@@ -63,7 +63,14 @@ class Trained:
 
 
 def adaptation(
-    name: str, source: str, seed: int, refits: int, training_seeds: int, base_steps: int, retrain_steps: int, cycles: int
+    name: str,
+    source: str,
+    seed: int,
+    refits: int,
+    training_seeds: int,
+    base_steps: int,
+    retrain_steps: int,
+    cycles: int,
 ) -> dict[str, Judged]:
     """Judge the unadapted, repaired and retrained policies of a scenario on its plant after the change.
 
@@ -99,7 +106,8 @@ def adaptation(
 
 
 def _train(base: Mesh, models: Sequence[Mesh], seed: int, base_steps: int, retrain_steps: int) -> Trained:
-    from netrollout.train import critic_values, policy_table as greedy_of, train
+    from netrollout.train import critic_values, train
+    from netrollout.train import policy_table as greedy_of
 
     old = train(base, "ppo", base_steps, seed)
     scratch = [greedy_of(train(model, "ppo", retrain_steps, seed), model) for model in models]
@@ -217,7 +225,8 @@ def repairs(name: str, source: str, seed: int, training_seeds: int, budget: int,
     budget : int
         Environment steps at most, for each training.
     """
-    from netrollout.train import policy_table as greedy_of, train, train_until
+    from netrollout.train import policy_table as greedy_of
+    from netrollout.train import train, train_until
 
     clock = time.perf_counter()
     worlds = context(name, phase="after", source=source, seed=seed)
@@ -246,7 +255,12 @@ def repairs(name: str, source: str, seed: int, training_seeds: int, budget: int,
             if method.endswith("true)") and warm is None:
                 continue
             made, run = train_until(
-                model, lambda table: float(evaluate_policy(mdp, table).value[start]), target, seed + n, budget, warm=warm
+                model,
+                lambda table: float(evaluate_policy(mdp, table).value[start]),
+                target,
+                seed + n,
+                budget,
+                warm=warm,
             )
             found.append(Repair(method, learning + run.seconds, run.steps, run.reached, greedy_of(made, model)))
     return found

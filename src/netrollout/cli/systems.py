@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from netrollout.catalog import describe, systems as names
+from netrollout.catalog import describe
+from netrollout.catalog import systems as names
 
 
 def systems() -> None:

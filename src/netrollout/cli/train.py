@@ -23,7 +23,8 @@ def train(
     settings: Settings = None,
 ) -> None:
     """Train on the system's learned model; `ppo(file=FILE)` then names the policy in evaluate and compare."""
-    from netrollout.train import save, train as fit  # torch loads for seconds: only where it is needed
+    from netrollout.train import save  # torch loads for seconds: only where it is needed
+    from netrollout.train import train as fit
 
     target = out or Path(f"{system}-{algo}.npz")
     if not target.parent.is_dir():

@@ -13,7 +13,7 @@ so the load that the controller sees is the load of the coming cycle.  The respo
 means at each grid point: measured windows in the plant, a surrogate's quantiles in the model.  Discount and horizon are
 per control cycle.  Batch letters: B lanes, M controls, V services, L load levels, G grid points, Q windows.
 
-Sources: the scenarios of Samani, Hammar & Stadler, NOMS 2024, section IV; the model is theirs with the load made Markov.
+Sources: the scenarios of Samani, Hammar & Stadler, NOMS 2024, section IV; the model is theirs with a Markov load.
 """
 
 from __future__ import annotations
@@ -208,6 +208,11 @@ class Mesh:
         """Reward, violation (G, Q) and response times (V, G, Q) of every window; NaN times read as 0."""
         reward, violation = self.objective(self._saved[:, None], self.response.windows)
         return reward, violation, np.nan_to_num(np.moveaxis(self.response.windows, 2, 0), nan=0.0)
+
+    def late_share(self) -> Floats:
+        """Return the share of windows over a bound when each grid point is held, (G,)."""
+        share: Floats = self._outcomes[1].mean(axis=1)
+        return share
 
     def states(self) -> MeshState:
         """Return all states as one batch, in the order of the grid."""

@@ -21,8 +21,8 @@ class ToyState(NamedTuple):
 class Walk:
     """A walk on the places 0 .. n - 1 by steps -1, 0, +1; being at place k pays ``pay[k]``, with noise of +-1.
 
-    With ``n = 2`` this is a two-armed bandit with a memory of one step.  The optimum from place x is to walk to the best
-    place and stay, and its value follows from the geometric series.
+    With ``n = 2`` this is a two-armed bandit with a memory of one step.  The optimum from place x is to walk to the
+    best place and stay, and its value follows from the geometric series.
 
     Parameters
     ----------

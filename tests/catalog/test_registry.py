@@ -1,0 +1,83 @@
+"""Names to systems: everything that is named can be made, stepped and planned on."""
+
+import numpy as np
+import pytest
+
+import netrollout
+from netrollout.catalog import context, describe, make, systems
+from netrollout.dp import MDP
+from netrollout.seeding import spawn
+from netrollout.types import InputError
+
+MESHES = ["mesh-s1", "mesh-s2", "mesh-s3"]
+
+
+def test_the_package_knows_the_names():
+    assert netrollout.systems() == systems() == [*MESHES, "walk"]
+    assert netrollout.make("walk").name == "walk"
+
+
+@pytest.mark.parametrize("name", systems())
+def test_every_name_is_described_made_and_stepped(name):
+    system, entry = make(name), describe(name)
+    assert entry.actions == MDP.from_system(make("walk")).reward.shape[1] or name != "walk"
+    x = system.initial(np.random.default_rng(0), 5)
+    u = np.ones((5, len(system.levels)), dtype=int)
+    assert np.isfinite(system.step(x, u, np.random.default_rng(0)).reward).all()
+
+
+@pytest.mark.parametrize("name", MESHES)
+@pytest.mark.parametrize("phase", ["before", "after"])
+def test_plant_and_model_have_one_state_space(name, phase):
+    plant, model = (make(name, phase=phase, side=side) for side in ("plant", "model"))
+    assert plant.n_states == model.n_states
+    assert np.array_equal(plant.grid_features(), model.grid_features())
+    assert not np.array_equal(plant.response.windows, model.response.windows)
+
+
+def test_s3_knows_one_load_before_the_change_and_three_after():
+    assert [make("mesh-s3", phase=phase).n_states for phase in ("before", "after")] == [30, 90]
+    assert make("mesh-s3", phase="after").load_move == 0.05
+    assert make("mesh-s3", phase="before").load_move == 0
+
+
+def test_refits_differ_and_are_repeatable():
+    tables = [make("mesh-s2", side="model", refit=r).response.windows for r in (None, 0, 1, 0)]
+    assert np.array_equal(tables[1], tables[3])
+    assert not np.array_equal(tables[1], tables[2]) and not np.array_equal(tables[0], tables[1])
+
+
+def test_options_are_converted_and_used():
+    system = make("mesh-s2", discount="0.5", horizon="7", seed="3")
+    assert (system.discount, system.horizon) == (0.5, 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("mesh-s4", {}, "unknown system 'mesh-s4'; did you mean mesh-s"),
+        ("mesh-s2", {"phse": "after"}, "unknown option 'phse'; did you mean phase"),
+        ("mesh-s2", {"phase": "later"}, "choose one of before, after"),
+        ("mesh-s2", {"surrogate": "tree"}, "choose one of forest"),
+        ("mesh-s2", {"seed": "x"}, "expected a whole number"),
+        ("mesh-s2", {"discount": "x"}, "expected a number"),
+        ("mesh-s2", {"discount": "1.5"}, "discount 1.5"),
+        ("mesh-s1", {"source": "kth"}, "no published trace"),
+    ],
+)
+def test_what_is_refused(name, options, message):
+    with pytest.raises(InputError, match=message):
+        make(name, **options)
+
+
+def test_a_comparison_plans_on_the_model_and_judges_on_the_plant():
+    worlds = context("mesh-s2", phase="after")
+    assert np.array_equal(worlds.base.response.windows, make("mesh-s2", side="model").response.windows)
+    assert np.array_equal(worlds.model.response.windows, make("mesh-s2", side="model", phase="after").response.windows)
+    assert np.array_equal(worlds.plant.response.windows, make("mesh-s2", phase="after").response.windows)
+    with pytest.raises(InputError, match="option side"):
+        context("mesh-s2", side="model")
+
+
+def test_streams_of_seeds_are_those_of_the_name():
+    assert spawn(0, "refit", 1).random() != spawn(0, "refit", 2).random()

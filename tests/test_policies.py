@@ -1,0 +1,71 @@
+"""Policy names: one parser, one printer; and the policies behind them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netrollout.policies import PolicyName, TablePolicy
+from netrollout.systems.toy import Walk
+from netrollout.types import InputError
+
+PLAIN = st.sampled_from(["random", "static", "greedy", "reactive", "optimal", "ppo", "oracle"])
+VALUE = st.integers(1, 99)
+
+
+@st.composite
+def names(draw, depth=2):
+    if depth == 0 or draw(st.booleans()):
+        head = draw(PLAIN)
+        if head == "static" and draw(st.booleans()):
+            return f"static(p=0.{draw(st.integers(1, 9))},c={draw(VALUE)})"
+        return f"ppo(steps={draw(VALUE)})" if head == "ppo" and draw(st.booleans()) else head
+    inner = draw(names(depth=depth - 1))
+    return draw(
+        st.sampled_from(
+            [
+                f"rollout({inner})",
+                f"rollout({inner}, lookahead=2, terminal=zero)",
+                f"multiagent({inner})",
+                f"retrain({inner})",
+            ]
+        )
+    )
+
+
+@given(names())
+def test_what_is_printed_parses_to_the_same_name(text):
+    name = PolicyName.parse(text)
+    assert PolicyName.parse(str(name)) == name
+    assert str(name) == text
+
+
+def test_space_does_not_matter():
+    assert str(PolicyName.parse(" rollout( ppo ,lookahead = 2 ) ")) == "rollout(ppo, lookahead=2)"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected NAME"),
+        ("rolout(ppo)", "unknown policy 'rolout'; did you mean rollout"),
+        ("rollout", "needs a policy to act on"),
+        ("rollout(lookahead=2)", "needs a policy to act on"),
+        ("rollout(ppo", "expected NAME"),
+        ("rollout((ppo)", "parentheses do not match"),
+        ("rollout(ppo,)", "something is missing"),
+        ("rollout(ppo, depth=2)", "no option 'depth'"),
+        ("rollout(ppo, terminl=zero)", "did you mean terminal"),
+        ("rollout(ppo, lookahead=2, lookahead=3)", "given twice"),
+        ("random(p=1)", "takes none"),
+        ("greedy(ppo)", "'ppo' is not an option"),
+        ("walk(ppo)", "walk acts on static only"),
+    ],
+)
+def test_names_that_are_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        PolicyName.parse(text)
+
+
+def test_a_table_must_fit_the_system():
+    with pytest.raises(InputError, match=r"shape \(3,\); expected \(2,\)"):
+        TablePolicy(Walk(), [0, 0, 0])
