@@ -188,7 +188,7 @@ results.value("erlang-ratio", float(np.median(ratio)))
 results.value("erlang-correlation", float(np.corrcoef(np.log(predicted), np.log(grid.to_numpy().ravel()))[0, 1]))
 
 # %% mystnb={"image": {"alt": "Scatter plot of predicted against measured mean response time of each configuration, both axes logarithmic, with the diagonal. The points follow a rising line and lie above the diagonal."}}
-figure, axes = plt.subplots(figsize=(4.5, 4))
+figure, axes = plt.subplots(figsize=(7, 4.5))
 axes.loglog(grid.to_numpy().ravel(), predicted, "o")
 axes.axline((30, 30), (300, 300), color="black", linewidth=0.8)
 axes.set(xlabel="measured mean response time (ms)", ylabel="Erlang's prediction (ms)")

@@ -47,6 +47,7 @@ from functools import partial
 import matplotlib.pyplot as plt
 import numpy as np
 
+# %%
 from netrollout import plots
 from netrollout.catalog import load_scenario
 from netrollout.catalog.realise import MODEL_WINDOWS, learned, rows, split, windows_table
@@ -156,6 +157,7 @@ def cell(name, by, region, metric):
     return f"{e['value']:.2f} [{e['low']:.2f}, {e['high']:.2f}]"
 
 
+# %%
 for region in ("all", "operating"):
     parts = [(by, metric) for by in ("visit", "configuration") for metric in ("nmae", "r2")]
     table = [[name, *(cell(name, by, region, metric) for by, metric in parts)] for name in SURROGATES]
@@ -194,13 +196,13 @@ plt.show()
 # {res}`02_system_models/best-by-configuration` has. Before you name a winner, look whether its interval is clear of the
 # others' in the table: much of every bar is noise between windows, which no model can predict.
 #
-# The most general learner is not the best one here. On the shipped trace the fitted queueing formula, which has a handful
-# of parameters and the right shape, is ahead of the forests; the forest is ahead of the bare table only where the
-# configuration is new. A negative $R^2$ in the operating region says that within it the mean of the selected windows
-# would do better than any model: a window that happened to be slow was left out *because* it was slow, and the noise of
-# two seconds is larger than what separates the configurations that remain. We go on with the forest because it claims
-# least about the system, as the papers do, and because it works where no formula is at hand; nothing above says that
-# it predicts best.
+# The most general learner is not the best one here. On the shipped trace the fitted queueing formula, which has a
+# handful of parameters and the right shape, is ahead of the forests; little separates the forest from the bare table
+# where the configuration is known, and much where it is new. A negative $R^2$ in the operating region says that within
+# it the mean of the selected windows would do better than any model: a window that happened to be slow was left out
+# *because* it was slow, and the noise of two seconds is larger than what separates the configurations that remain. We
+# go on with the forest because it claims least about the system, as the papers do, and because it works where no
+# formula is at hand; nothing above says that it predicts best.
 
 # %% [markdown]
 # ## Do the quantiles mean what they say?
@@ -222,7 +224,7 @@ results.value(
 )
 
 # %% mystnb={"image": {"alt": "Calibration curve of the forest: share of held-out windows below each predicted quantile, with a band, against the quantile's level, and the diagonal of perfect calibration."}}
-figure, axes = plt.subplots(figsize=(4.5, 4))
+figure, axes = plt.subplots(figsize=(6, 4))
 plots.band(axes, levels, *([getattr(e, k) for e in curve] for k in ("value", "low", "high")), label="forest")
 axes.plot([0, 1], [0, 1], color="black", linewidth=0.8, label="calibrated")
 axes.set(xlabel="level of the predicted quantile", ylabel="share of held-out windows below it")
@@ -252,6 +254,7 @@ def hold(table):
     return MDP.from_system(mesh.with_response(table)).reward[:, 4]  # joint action 4 of 9 changes neither control
 
 
+# %%
 table = tabulate(forest, mesh, MODEL_WINDOWS)
 expected, point = hold(table), hold(certain(table))
 plant = hold(windows_table(scenario, "before", held))

@@ -15,7 +15,8 @@ from netrollout.workflow.graph import read_graph
 from netrollout.workflow.paths import PROFILES, executed
 from netrollout.workflow.tracepage import trace_page
 
-NOTE = """:::{note} Quick profile
+NOTE = """:::{admonition} Quick profile
+:class: note
 This page was computed with small budgets, so that the whole book is built in minutes; its intervals are wide.
 The results of the full runs stand on the page {doc}`/book/results`.
 :::"""
