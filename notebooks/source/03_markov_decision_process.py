@@ -218,13 +218,7 @@ axes.semilogy(k, error, label="value iteration, largest error")
 axes.semilogy(k, error[0] * mdp.discount**k, "k--", linewidth=1, label=r"the bound $\gamma^k \Vert J_0 - J^*\Vert$")
 axes.semilogy(k, np.maximum(np.ptp(sweeps, axis=1), 1e-13), label="value iteration, spread of the error")
 axes.semilogy(range(len(rounds)), np.maximum(rounds, 1e-13), "o-", label="policy iteration, largest error")
-axes.set(
-    xlabel="iterations",
-    ylabel="error, discounted reward (logarithmic)",
-    ylim=(3e-14, None),
-    xscale="symlog",
-    xlim=(0, None),
-)
+axes.set(xlabel="iterations", ylabel="error, discounted reward", ylim=(3e-14, None), xscale="symlog", xlim=(0, None))
 axes.legend(loc="center right")
 plots.provenance_line(figure, results.record)
 
