@@ -212,7 +212,9 @@ lines, steps = [], []
 for method in dict.fromkeys(repair.method for repair in fixed):
     runs = [repair for repair in fixed if repair.method == method]
     seconds = np.array([run.seconds for run in runs])
-    lines.append([method, measuring, float(np.median(seconds)), float(seconds.max()), measuring + float(np.median(seconds))])
+    lines.append(
+        [method, measuring, float(np.median(seconds)), float(seconds.max()), measuring + float(np.median(seconds))]
+    )
     steps.append([method, len(runs), int(np.median([run.steps for run in runs])), sum(run.reached for run in runs)])
 results.table("clock", ["method", "measuring, s", "computing, s (median)", "computing, s (largest)", "since the change, s"],
               lines, live=True)  # fmt: skip
