@@ -6,6 +6,9 @@ import zlib
 
 import numpy as np
 
+SEEDS = 2**32
+"""Seeds are whole numbers below this: what scikit-learn and Stable-Baselines3 take."""
+
 
 def spawn(seed: int, *path: int | str) -> np.random.Generator:
     """Return the generator of the stream `path` under `seed`.

@@ -1,11 +1,15 @@
 """From names to policies: what each is made on, and what theory promises of it."""
 
+import pickle
+
 import numpy as np
 import pytest
 
 from netrollout.catalog import context, judge, make_policy, policy_table
 from netrollout.dp import MDP, evaluate_policy
 from netrollout.evaluate import simulate
+from netrollout.train import policy_table as greedy_of
+from netrollout.train import train
 from netrollout.types import InputError
 
 
@@ -73,11 +77,46 @@ def test_judging_is_paired_and_parses_all_names_first():
         ("static(p=x,c=1)", "p=x is not a number"),
         ("rollout(static, terminal=best)", "terminal=best; choose one of base, zero, stale"),
         ("rollout(static, lookahead=0)", "lookahead 0"),
+        ("rollout(static, lookahead=1.5)", "lookahead=1.5; expected a whole number"),
+        ("ppo(steps=inf)", "steps=inf; expected a whole number"),
+        ("ppo(seed=-1)", "seed=-1; expected a whole number"),
+        ("retrain(ppo, warm=maybe)", "warm=maybe; choose one of false, true"),
+        ("retrain(static, warm=true)", "only ppo has weights"),
+        ("retrain(ppo(file=p.npz))", "a file is read, not retrained"),
+        ("retrain(rollout(static, samples=2))", "is simulated and has no table"),
     ],
 )
 def test_options_that_are_refused(worlds, name, message):
     with pytest.raises(InputError, match=message):
         policy_table(name, worlds)
+
+
+def test_a_simulated_rollout_looks_one_step_ahead(worlds):
+    with pytest.raises(InputError, match="leave out lookahead"):
+        make_policy("rollout(static, lookahead=2, samples=2)", worlds)
+
+
+def test_a_warm_start_goes_on_from_the_weights_of_before_the_change(worlds):
+    small = "ppo(steps=512)"
+    old = train(worlds.base, steps=512, seed=worlds.seed)
+    warm = train(worlds.model, steps=512, seed=worlds.seed, warm=old)
+    assert np.array_equal(policy_table(f"retrain({small}, warm=true)", worlds), greedy_of(warm, worlds.model))
+    cold = train(worlds.model, steps=512, seed=worlds.seed)
+    assert np.array_equal(policy_table(f"retrain({small})", worlds), greedy_of(cold, worlds.model))
+    assert not np.array_equal(greedy_of(warm, worlds.model), greedy_of(cold, worlds.model))
+
+
+def test_weights_for_one_load_are_no_warm_start_for_three():
+    with pytest.raises(InputError, match="trained on 2 observations"):
+        policy_table("retrain(ppo(steps=1), warm=true)", context("mesh-s3", phase="after"))
+
+
+def test_policies_survive_pickling(worlds):
+    observation = worlds.plant.observe(worlds.plant.states())
+    for name in ("random", "static", "rollout(static, horizon=2, samples=2)"):
+        policy = make_policy(name, worlds)
+        twin = pickle.loads(pickle.dumps(policy))
+        assert np.array_equal(policy.predict(observation)[0], twin.predict(observation)[0])
 
 
 def test_meshes_have_policies_that_a_walk_has_not():

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,13 @@ def test_evaluate_writes_what_it_prints(tmp_path):
     assert value["low"] <= value["value"] <= value["high"] and value["n"] == 4
     assert f"{value['value']:.4g}" in done.stdout
     assert record["policy"] == "static" and record["seeds"] == [0, 1, 2, 3]
+
+
+def test_the_installed_command_is_the_same_program(tmp_path):
+    command = Path(sys.executable).with_name("netrollout")
+    done = subprocess.run([command, "evaluate", "mesh-s9", "static"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("netrollout: unknown system 'mesh-s9'") and len(done.stderr.splitlines()) == 1
 
 
 def test_the_same_seeds_give_the_same_file(tmp_path):
@@ -71,9 +79,13 @@ def test_a_trained_policy_is_named_by_its_file(tmp_path):
         (["evaluate", "mesh-s2", "static", "--set", "phase=before", "--set", "phase=after"], "given twice"),
         (["evaluate", "mesh-s2", "static", "--set", "fase=after"], "unknown option 'fase'; did you mean phase"),
         (["evaluate", "mesh-s2", "static", "--json", "no/folder/r.json"], "give a file in a folder that exists"),
+        (["evaluate", "walk", "random", "--set", "name=x"], "unknown option 'name'"),
+        (["evaluate", "walk", "random", "--set", "seed=-1"], "seed=-1: expected a whole number from 0"),
+        (["evaluate", "walk", "random", "--json", "."], "is a folder"),
         (["compare", "mesh-s2", "static"], "at least two policies"),
         (["train", "walk", "dqn"], "unknown algorithm 'dqn'"),
         (["train", "walk", "ppo", "--out", "no/folder/p.npz"], "there is no folder"),
+        (["train", "walk", "ppo", "--out", "."], "is a folder"),
         (["evaluate", "walk", "ppo(file=absent.npz)"], "no such file"),
     ],
 )

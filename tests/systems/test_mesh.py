@@ -150,6 +150,8 @@ def test_settings_are_named_fully_or_by_what_is_unique():
         ({"p": 0.5}, "needs a value for c_1"),
         ({"p": 0.4, "c": 1}, "p=0.4 is not on the grid"),
         ({"q": 1}, "no single control 'q'"),
+        ({"p": float("nan"), "c": 1}, "p=nan is not on the grid"),
+        ({"p": 0.5, "c": 1, "c_1": 2}, "c_1 is given twice"),
     ],
 )
 def test_settings_that_are_refused(values, message):
@@ -165,6 +167,7 @@ def test_settings_that_are_refused(values, message):
         ({"objective": Objective((0.05,), (("c_9",),))}, "economy names 'c_9'"),
         ({"discount": 1.0}, "discount 1.0"),
         ({"horizon": 0}, "horizon 0"),
+        ({"load_move": 1.5}, "load_move 1.5"),
     ],
 )
 def test_a_mesh_that_does_not_fit_together_is_refused(changes, message):

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from netrollout.dp import MDP, policy_iteration
 from netrollout.systems.toy import Walk
@@ -10,6 +12,20 @@ from netrollout.systems.toy import Walk
 def test_the_optimum_is_to_walk_to_the_best_place_and_stay():
     value = policy_iteration(MDP.from_system(Walk(pay=(0.0, 0.0, 1.0), discount=0.9))).value
     assert value == pytest.approx([9.0, 10.0, 10.0])  # 0 + .9 * 10, then 1 / (1 - .9)
+
+
+@given(st.lists(st.integers(0, 9), min_size=2, max_size=6), st.sampled_from([0.0, 0.5, 0.9]))
+def test_the_optimum_is_the_best_geometric_series(pay, discount):
+    value = policy_iteration(MDP.from_system(Walk(pay=tuple(map(float, pay)), discount=discount))).value
+    for x in range(len(pay)):
+        walks = []
+        for goal in range(len(pay)):
+            way = range(x, goal, 1 if goal >= x else -1)
+            met = [pay[place] for place in [*way, goal][1:]]  # every place after the first
+            walks.append(
+                sum(discount**t * r for t, r in enumerate(met)) + discount ** len(met) * pay[goal] / (1 - discount)
+            )
+        assert value[x] == pytest.approx(max(walks))
 
 
 def test_a_flipped_reward_flips_the_policy():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +17,9 @@ from netrollout.baselines.mesh import greedy_table, reactive_table, static_table
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
 from netrollout.policies import PolicyName, RandomPolicy, TablePolicy, hold_table, random_table
 from netrollout.rollout import TruncatedRollout, multiagent_table, rollout_table, terminal_value
-from netrollout.seeding import spawn
+from netrollout.seeding import SEEDS, spawn
 from netrollout.systems.mesh import Mesh
-from netrollout.types import Enumerable, Floats, InputError, Ints, Policy
+from netrollout.types import Enumerable, Floats, InputError, Ints, Policy, State
 
 if TYPE_CHECKING:
     from netrollout.catalog.registry import Context
@@ -39,7 +39,7 @@ def make_policy(name: PolicyName | str, worlds: Context) -> Policy:
     name = PolicyName.parse(name) if isinstance(name, str) else name
     if name.head == "random":
         return RandomPolicy(worlds.plant, spawn(worlds.seed, "random policy"))
-    if name.head == "rollout" and {"horizon", "samples"} & {key for key, _ in name.options}:
+    if _is_sampled(name):
         return _sampled(name, worlds)
     return TablePolicy(worlds.plant, policy_table(name, worlds))
 
@@ -78,18 +78,24 @@ def _ppo_model(name: PolicyName, system: Any, seed: int) -> Any:
     file = name.option("file", "")
     if file:
         return load(file, system)
-    steps = int(_number(name.option("steps", str(PPO_STEPS)), "steps", name))
-    return train(system, "ppo", steps=steps, seed=int(_number(name.option("seed", str(seed)), "seed", name)))
+    return train(system, "ppo", *_budget(name, seed))
+
+
+def _budget(name: PolicyName, seed: int) -> tuple[int, int]:
+    """Return the environment steps and the seed of a training."""
+    return _whole(name, "steps", PPO_STEPS), _whole(name, "seed", seed)
 
 
 def _ppo(name: PolicyName, worlds: Context) -> Ints:
     from netrollout.train import policy_table as greedy_of
 
-    return greedy_of(_ppo_model(name, worlds.base, worlds.seed), worlds.base)  # type: ignore[arg-type]
+    table: Ints = greedy_of(_ppo_model(name, worlds.base, worlds.seed), worlds.base)  # type: ignore[arg-type]
+    return table
 
 
 def _optimal(system: Enumerable) -> Ints:
-    return policy_iteration(MDP.from_system(system)).policy
+    table: Ints = policy_iteration(MDP.from_system(system)).policy
+    return table
 
 
 PLAIN: dict[str, Callable[[PolicyName, Context], Any]] = {
@@ -104,9 +110,11 @@ PLAIN: dict[str, Callable[[PolicyName, Context], Any]] = {
 
 
 def _rollout(name: PolicyName, worlds: Context) -> Ints:
+    if _is_sampled(name):
+        raise InputError(f"policy {name} is simulated and has no table; nothing can be made of it in turn")
     base, mdp = policy_table(_inner(name), worlds), MDP.from_system(worlds.model)
     terminal = _choice(name, "terminal", TERMINALS)
-    lookahead = int(_number(name.option("lookahead", "1"), "lookahead", name))
+    lookahead = _whole(name, "lookahead", 1)
     stale = stale_value(_inner(name), worlds) if terminal == "stale" else None
     return rollout_table(mdp, base, lookahead=lookahead, terminal=terminal, stale_value=stale)
 
@@ -129,7 +137,25 @@ def _multiagent(name: PolicyName, worlds: Context) -> Ints:
 
 
 def _retrain(name: PolicyName, worlds: Context) -> Any:
-    return policy_table(_inner(name), replace(worlds, base=worlds.model))
+    """Make the inner policy anew on the newest model; a warm start goes on from the weights of before the change."""
+    inner = _inner(name)
+    if _choice(name, "warm", ("false", "true")) == "true":
+        return _warm(name, worlds)
+    if inner.option("file", ""):
+        raise InputError(f"policy {name}: a file is read, not retrained; retrain({inner}, warm=true) goes on from it")
+    return policy_table(inner, replace(worlds, base=worlds.model))
+
+
+def _warm(name: PolicyName, worlds: Context) -> Ints:
+    from netrollout.train import policy_table as greedy_of
+    from netrollout.train import train
+
+    inner = _inner(name)
+    if inner.head != "ppo":
+        raise InputError(f"policy {name}: only ppo has weights to start warm from")
+    old = _ppo_model(inner, worlds.base, worlds.seed)  # type: ignore[arg-type]
+    table: Ints = greedy_of(train(worlds.model, "ppo", *_budget(inner, worlds.seed), warm=old), worlds.model)
+    return table
 
 
 def _walk(name: PolicyName, worlds: Context) -> Ints:
@@ -146,6 +172,8 @@ COMBINED: dict[str, Callable[[PolicyName, Context], Any]] = {
 
 def _sampled(name: PolicyName, worlds: Context) -> Policy:
     """Monte-Carlo truncated rollout: `horizon` steps of the base policy, `samples` times, then the terminal value."""
+    if name.option("lookahead", ""):
+        raise InputError(f"policy {name}: a simulated rollout looks one step ahead; leave out lookahead")
     base = policy_table(_inner(name), worlds)
     terminal = _choice(name, "terminal", TERMINALS)
     stale = stale_value(_inner(name), worlds) if terminal == "stale" else None
@@ -154,10 +182,19 @@ def _sampled(name: PolicyName, worlds: Context) -> Policy:
         worlds.model,
         make_policy(_inner(name), worlds),
         rng=spawn(worlds.seed, "rollout"),
-        horizon=int(_number(name.option("horizon", "20"), "horizon", name)),
-        samples=int(_number(name.option("samples", "32"), "samples", name)),
-        terminal=lambda x: value[worlds.model.index(x)],
+        horizon=_whole(name, "horizon", 20),
+        samples=_whole(name, "samples", 32),
+        terminal=partial(_at, value, worlds.model),  # a lambda could not be pickled
     )
+
+
+def _at(value: Floats, system: Enumerable, x: State) -> Floats:
+    found: Floats = value[system.index(x)]
+    return found
+
+
+def _is_sampled(name: PolicyName) -> bool:
+    return name.head == "rollout" and bool({"horizon", "samples"} & {key for key, _ in name.options})
 
 
 def _inner(name: PolicyName) -> PolicyName:
@@ -183,3 +220,10 @@ def _number(text: str, key: str, name: PolicyName) -> float:
         return float(text)
     except ValueError:
         raise InputError(f"policy {name}: {key}={text} is not a number") from None
+
+
+def _whole(name: PolicyName, key: str, default: int) -> int:
+    number = _number(name.option(key, str(default)), key, name)
+    if not number.is_integer() or not 0 <= number < SEEDS:
+        raise InputError(f"policy {name}: {key}={number:g}; expected a whole number from 0 to {SEEDS - 1}")
+    return int(number)

@@ -60,11 +60,11 @@ def _trace(name: str) -> pd.DataFrame:
 
 
 def _level(values: Floats, levels: tuple[float, ...], control: str, trace: str) -> Ints:
-    nearest = np.abs(values[:, None] - np.asarray(levels)).argmin(axis=1)
+    nearest: Ints = np.abs(values[:, None] - np.asarray(levels)).argmin(axis=1).astype(np.int64)
     off = np.flatnonzero(~np.isclose(np.asarray(levels)[nearest], values))
     if len(off):
         raise InputError(f"{trace}: {control}={values[off[0]]:g} is not a level of the scenario ({list(levels)})")
-    return nearest.astype(np.int64)
+    return nearest
 
 
 def split(frame: pd.DataFrame, side: Literal["plant", "model"]) -> pd.DataFrame:

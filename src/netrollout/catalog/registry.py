@@ -14,6 +14,7 @@ from netrollout.catalog.realise import SOURCES, model_response, plant_response
 from netrollout.catalog.scenario import Phase, load_scenario
 from netrollout.envs.gym import NetEnv
 from netrollout.models import SURROGATES
+from netrollout.seeding import SEEDS
 from netrollout.systems.mesh import Mesh
 from netrollout.systems.toy import Walk
 from netrollout.types import Enumerable, InputError
@@ -105,7 +106,7 @@ def describe(name: str) -> Entry:
     return Entry((MESHES | TOYS)[name], controls, system.n_states, actions)
 
 
-def make(name: str, **options: Any) -> Enumerable:
+def make(name: str, /, **options: Any) -> Enumerable:
     """Make a system by name.
 
     Parameters
@@ -132,7 +133,7 @@ def make(name: str, **options: Any) -> Enumerable:
     return cast(Enumerable, replace(_mesh(name, chosen) if name in MESHES else Walk(), **given))
 
 
-def context(name: str, **options: Any) -> Context:
+def context(name: str, /, **options: Any) -> Context:
     """Return base model, newest model and plant of a system for the same options; ``side`` has no meaning here."""
     if "side" in options:
         raise InputError("option side: a comparison always plans on the model and judges on the plant")
@@ -170,9 +171,12 @@ def _converted(key: str, value: Any) -> Any:
     if key in TYPES and value is not None:
         kind = TYPES[key]
         try:
-            return kind(value)
+            number = kind(value)
         except ValueError:
             raise InputError(f"option {key}={value}: expected {'a whole' if kind is int else 'a'} number") from None
+        if key in ("seed", "refit") and not 0 <= number < SEEDS:
+            raise InputError(f"option {key}={value}: expected a whole number from 0 to {SEEDS - 1}")
+        return number
     return value
 
 

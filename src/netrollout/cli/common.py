@@ -68,11 +68,14 @@ def write_json(path: Path | None, record: dict[str, Any]) -> None:
     """
     if path is None:
         return
+    if path.is_dir():
+        raise InputError(f"--json {path}: is a folder; give a file in a folder that exists")
     partial = path.with_name(path.name + ".part")
     try:
         partial.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         partial.replace(path)
     except OSError as error:
+        partial.unlink(missing_ok=True)
         raise InputError(f"--json {path}: {error.strerror}; give a file in a folder that exists") from None
 
 

@@ -171,6 +171,8 @@ class Mesh:
             raise InputError(f"{self.name}: response table for {got} grid points and services; expected {expected}")
         if not 0.0 <= self.discount < 1.0:
             raise InputError(f"{self.name}: discount {self.discount} must be at least 0 and below 1")
+        if not 0.0 <= self.load_move <= 1.0:
+            raise InputError(f"{self.name}: load_move {self.load_move} is a probability, 0 to 1")
         if self.horizon < 1:
             raise InputError(f"{self.name}: horizon {self.horizon} must be at least 1 cycle")
 
@@ -235,7 +237,7 @@ class Mesh:
         Raises
         ------
         InputError
-            If a control is unknown, missing, or not on its grid.
+            If a control is unknown, missing, given twice, or not on its grid.
         """
         found = {}
         for key, value in values.items():
@@ -244,8 +246,10 @@ class Mesh:
                 names = ", ".join(c.name for c in self.controls)
                 raise InputError(f"{self.name}: no single control {key!r}; the controls are {names}")
             near = int(np.argmin(np.abs(np.asarray(match[0].levels) - value)))
-            if abs(match[0].levels[near] - value) > 1e-9:
+            if not abs(match[0].levels[near] - value) <= 1e-9:  # so written, NaN is refused too
                 raise InputError(f"{self.name}: {key}={value:g} is not on the grid {list(match[0].levels)}")
+            if match[0].name in found:
+                raise InputError(f"{self.name}: {match[0].name} is given twice")
             found[match[0].name] = near
         missing = [c.name for c in self.controls if c.name not in found]
         if missing:

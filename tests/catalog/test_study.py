@@ -1,0 +1,23 @@
+"""What a policy brings cycle by cycle, and the settings that it walks through."""
+
+import numpy as np
+import pytest
+
+from netrollout.catalog import context, make, policy_table, setting_path
+from netrollout.catalog.study import reward_path
+from netrollout.dp import MDP, evaluate_policy
+from netrollout.policies import random_table
+
+
+@pytest.mark.parametrize("policy", [random_table, lambda system: policy_table("static", context("mesh-s2"))])
+def test_discounted_the_path_sums_to_the_value(policy):
+    plant = make("mesh-s2", discount=0.9)
+    mdp, table = MDP.from_system(plant), policy(plant)
+    path = reward_path(mdp, table, 7, 400)
+    assert path @ 0.9 ** np.arange(400) == pytest.approx(evaluate_policy(mdp, table).value[7])
+
+
+def test_the_path_walks_one_level_a_cycle_and_stays():
+    plant = make("mesh-s2")
+    path = setting_path(plant, policy_table("static(p=0.6,c=2)", context("mesh-s2")), 6)
+    assert path.tolist() == [[5, 4], [4, 3], [3, 2], [3, 1], [3, 1], [3, 1], [3, 1]]

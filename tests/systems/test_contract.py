@@ -1,0 +1,96 @@
+"""What every system of the catalogue promises, whatever it is."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from netrollout import batch
+from netrollout.catalog import make, systems
+from netrollout.types import Enumerable
+
+LANES = 40
+
+
+@pytest.fixture(scope="module", params=systems())
+def system(request):
+    return make(request.param, phase="after") if request.param != "walk" else make("walk")
+
+
+@pytest.fixture
+def lanes(system):
+    rng = np.random.default_rng(0)
+    x = batch.take(system.states(), rng.integers(system.n_states, size=LANES))
+    u = np.stack([rng.integers(len(settings), size=LANES) for settings in system.levels], axis=1)
+    return x, u, system.disturbance(rng, (LANES,))
+
+
+def same(a, b):
+    return all(np.array_equal(f, g) for f, g in zip(a, b, strict=True))
+
+
+def test_it_is_an_enumerable_system(system):
+    assert isinstance(system, Enumerable)
+
+
+def test_a_lane_alone_is_the_lane_in_the_batch(system, lanes):
+    x, u, w = lanes
+    together = system.transition(x, u, w)
+    for lane in range(LANES):
+        one = np.array([lane])
+        alone = system.transition(batch.take(x, one), u[one], w[one])
+        assert same(alone.state, batch.take(together.state, one))
+        assert alone.reward[0] == together.reward[lane] and alone.terminated[0] == together.terminated[lane]
+        assert {k: v[0] for k, v in alone.metrics.items()} == {k: v[lane] for k, v in together.metrics.items()}
+
+
+def test_a_transition_is_deterministic_and_changes_nothing_that_it_was_given(system, lanes):
+    kept = pickle.loads(pickle.dumps(lanes))
+    first, second = system.transition(*lanes), system.transition(*lanes)
+    assert same(first.state, second.state) and np.array_equal(first.reward, second.reward)
+    assert same(lanes[0], kept[0]) and same(lanes[1:], kept[1:])
+
+
+def test_a_step_is_the_transition_under_a_drawn_disturbance(system, lanes):
+    x, u, _ = lanes
+    w = system.disturbance(np.random.default_rng(4), (LANES,))
+    drawn, given = system.step(x, u, np.random.default_rng(4)), system.transition(x, u, w)
+    assert same(drawn.state, given.state) and np.array_equal(drawn.reward, given.reward)
+
+
+def test_no_action_leaves_the_state_space(system):
+    x, joint = system.states(), batch.joint_actions(system.levels)
+    rng = np.random.default_rng(2)
+    for u in joint:
+        after = system.step(x, np.tile(u, (system.n_states, 1)), rng).state
+        index = system.index(after)
+        assert index.min() >= 0 and index.max() < system.n_states
+        assert same(after, batch.take(system.states(), index))
+
+
+def test_states_index_and_observations_are_inverse(system):
+    x = system.states()
+    assert np.array_equal(system.index(x), np.arange(system.n_states))
+    observation = system.observe(x)
+    assert observation.dtype == np.float32 and observation.min() >= 0 and observation.max() <= 1
+    assert same(system.state_of(observation), x)
+
+
+def test_the_listed_noise_gives_the_mean_of_simulated_steps(system):
+    n = 20_000
+    x = batch.take(system.states(), np.array([system.n_states // 2]))
+    u = np.ones((1, len(system.levels)), dtype=int)
+    w, p = system.noise_support()
+    listed = system.transition(batch.repeat(x, len(w)), np.repeat(u, len(w), axis=0), w)
+    drawn = system.step(batch.repeat(x, n), np.repeat(u, n, axis=0), np.random.default_rng(3))
+    error = drawn.reward.std() / np.sqrt(n)
+    assert p.sum() == pytest.approx(1.0)
+    assert p @ listed.reward == pytest.approx(drawn.reward.mean(), abs=4 * error + 1e-12)
+    law = np.bincount(system.index(listed.state), weights=p, minlength=system.n_states)
+    met = np.bincount(system.index(drawn.state), minlength=system.n_states) / n
+    assert met == pytest.approx(law, abs=0.015)
+
+
+def test_a_pickled_system_goes_on_alike(system, lanes):
+    twin = pickle.loads(pickle.dumps(system))
+    assert np.array_equal(twin.transition(*lanes).reward, system.transition(*lanes).reward)
