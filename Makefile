@@ -27,7 +27,7 @@ $(READY): pyproject.toml setup.py requirements.lock
 	@echo "Preparing .venv with $(PYTHON)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(PIP) install -q -c requirements.lock "$(TORCH)+cpu" 2>/dev/null || $(PIP) install -q -c requirements.lock "$(TORCH)"
-	@$(PIP) install -q -c requirements.lock -e ".[train,testbed,book,dev]"
+	@$(PIP) install -q -c requirements.lock -e ".[train,testbed,connect,bench,book,dev]"
 	@touch $@
 
 book: $(READY)
