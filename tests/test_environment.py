@@ -44,7 +44,7 @@ def test_conda_installs_what_pyproject_says(root, project):
     constraint, install = next(item["pip"] for item in dependencies if isinstance(item, dict))
     assert constraint == "-c requirements.lock"
     assert re.fullmatch(r"-e \.\[(.*)\]", install)[1].split(",") == ["train", "testbed", "book", "lab"]
-    assert set(project["optional-dependencies"]) == {"train", "testbed", "book", "lab", "dev"}
+    assert set(project["optional-dependencies"]) == {"train", "testbed", "connect", "bench", "book", "lab", "dev"}
 
 
 def test_the_version_is_the_same_everywhere(root, project):

@@ -17,12 +17,14 @@ from netrollout.batch import joint_actions, joint_feasible, joint_index
 from netrollout.systems.mesh import Mesh
 from netrollout.types import Enumerable, Floats, InputError, Ints, System
 
-PLAIN = ("random", "static", "greedy", "reactive", "optimal", "ppo", "oracle")
+PLAIN = ("random", "static", "greedy", "reactive", "hpa", "optimal", "ppo", "oracle")
 COMBINATORS = ("rollout", "multiagent", "walk", "retrain")
 OPTIONS = {
     "static": None,  # any control may be named
+    "hpa": {"target", "tolerance", "window", "p"},
     "ppo": {"steps", "seed", "file"},
     "rollout": {"lookahead", "terminal", "horizon", "samples"},
+    "multiagent": {"terminal", "horizon", "samples"},
     "retrain": {"warm"},
 }
 

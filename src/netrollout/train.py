@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sb3_contrib import MaskablePPO
 
 from netrollout.batch import joint_actions, joint_feasible, joint_index
@@ -34,6 +35,9 @@ PUBLISHED: dict[str, Any] = {
     "policy_kwargs": {"net_arch": [128, 128, 128]},
 }
 """Settings of Samani, Hammar & Stadler, NOMS 2024 (their published code): 3 x 128 units."""
+BATCHED: dict[str, Any] = {**PUBLISHED, "n_steps": 128, "batch_size": 512, "ent_coef": 0.01}
+"""The same network for a system without a table of states, where training needs many more steps: on `LANES` lanes."""
+LANES = 16
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,10 @@ def train(
     system : System
         Usually a learned model; infeasible settings are masked (Huang & Ontanon 2022).
     algo : str
-        ``ppo``: MaskablePPO with the published settings and one environment.
+        ``ppo``: MaskablePPO, with the published settings and one environment on a system whose states can be listed,
+        with `BATCHED` on 16 lanes on any other.
     steps : int
-        Environment steps; rounded up to whole rollouts of 512.
+        Environment steps; rounded up to whole rollouts of 512 (2,048 on 16 lanes).
     seed : int
         The same seed gives the same policy.
     warm : MaskablePPO, optional
@@ -93,8 +98,9 @@ def train(
 def begin(system: System, seed: int, warm: MaskablePPO | None = None) -> MaskablePPO:
     """Return an untrained model for a system, with the weights of `warm` if given."""
     torch.set_num_threads(1)
-    env = NetVecEnv(system, 1, seed)
-    model = MaskablePPO("MlpPolicy", env, gamma=system.discount, seed=seed, device="cpu", **PUBLISHED)
+    lanes, settings = (1, PUBLISHED) if isinstance(system, Enumerable) else (LANES, BATCHED)
+    env = NetVecEnv(system, lanes, seed)
+    model = MaskablePPO("MlpPolicy", env, gamma=system.discount, seed=seed, device="cpu", **settings)
     if warm is not None:
         _refuse_another_shape("the warm start", _shape(warm), model, system)
         model.policy.load_state_dict(warm.policy.state_dict())
@@ -149,6 +155,33 @@ def train_until(
         start = time.perf_counter()
         model.learn(min(every, budget - model.num_timesteps), reset_num_timesteps=False)
         seconds += time.perf_counter() - start
+
+
+class MaskedPolicy:
+    """A trained network that chooses its most probable feasible action.
+
+    Parameters
+    ----------
+    model : MaskablePPO
+    system : System
+        Says which settings are feasible behind an observation.
+    """
+
+    def __init__(self, model: MaskablePPO, system: System) -> None:
+        self._model, self._system = model, system
+
+    def predict(
+        self,
+        observation: NDArray[Any],
+        state: Any = None,
+        episode_start: NDArray[Any] | None = None,
+        deterministic: bool = False,
+        action_masks: NDArray[Any] | None = None,
+    ) -> tuple[Ints, Any]:
+        """Return actions (B, K)."""
+        mask = action_masks if action_masks is not None else self._system.feasible(self._system.state_of(observation))
+        actions, _ = self._model.predict(observation, deterministic=True, action_masks=mask)
+        return np.asarray(actions), state
 
 
 def policy_table(model: MaskablePPO, system: Enumerable) -> Ints:

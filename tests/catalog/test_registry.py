@@ -1,5 +1,7 @@
 """Names to systems: everything that is named can be made, stepped and planned on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,13 +9,15 @@ import netrollout
 from netrollout.catalog import context, describe, make, systems
 from netrollout.dp import MDP
 from netrollout.seeding import spawn
+from netrollout.systems.queues import Pattern, QueueMesh
 from netrollout.types import InputError
 
 MESHES = ["mesh-s1", "mesh-s2", "mesh-s3"]
+CHANGES = ("heavier", "slower", "shifted")
 
 
 def test_the_package_knows_the_names():
-    assert netrollout.systems() == systems() == [*MESHES, "walk"]
+    assert netrollout.systems() == systems() == [*MESHES, "mesh-s4", "walk"]
     assert netrollout.make("walk").name == "walk"
 
 
@@ -55,7 +59,7 @@ def test_options_are_converted_and_used():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("mesh-s4", {}, "unknown system 'mesh-s4'; did you mean mesh-s"),
+        ("mesh-s5", {}, "unknown system 'mesh-s5'; did you mean mesh-s"),
         ("mesh-s2", {"phse": "after"}, "unknown option 'phse'; did you mean phase"),
         ("mesh-s2", {"phase": "later"}, "choose one of before, after"),
         ("mesh-s2", {"surrogate": "tree"}, "choose one of forest"),
@@ -84,3 +88,28 @@ def test_a_comparison_plans_on_the_model_and_judges_on_the_plant():
 
 def test_streams_of_seeds_are_those_of_the_name():
     assert spawn(0, "refit", 1).random() != spawn(0, "refit", 2).random()
+
+
+def test_s4_is_frozen_as_it_was_written_down():
+    """The scenario file and the defaults of `QueueMesh` say the same: the frozen parameters."""
+    system = make("mesh-s4")
+    assert system.pattern.enter == pytest.approx(1 / 18, abs=1e-6) and system.pattern.leave == pytest.approx(1 / 6)
+    assert replace(system, pattern=Pattern()) == QueueMesh()
+
+
+def test_s4_has_three_changes_and_a_model_learned_from_a_log_of_each():
+    demands = {change: make("mesh-s4", phase="after", change=change).demand for change in CHANGES}
+    assert demands == {"heavier": (0.14, 0.14), "slower": (0.14, 0.1), "shifted": (0.1, 0.1)}
+    assert make("mesh-s4", phase="after", change="shifted").pattern.shift == 24
+    model = make("mesh-s4", phase="after", change="slower", side="model")
+    assert model.law == "exponential" and model.demand == pytest.approx((0.14, 0.1), rel=0.05)
+    assert model != make("mesh-s4", phase="after", change="slower", side="model", refit=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"), [("mesh-s4", "surrogate"), ("mesh-s4", "source"), ("mesh-s2", "change"), ("walk", "source")]
+)
+def test_an_option_without_a_meaning_is_refused(name, option):
+    value = {"surrogate": "forest", "source": "testbed", "change": "slower"}[option]
+    with pytest.raises(InputError, match=f"option {option} has no meaning for {name}"):
+        make(name, **{option: value})

@@ -7,7 +7,7 @@ import pytest
 
 from netrollout import batch
 from netrollout.catalog import make, systems
-from netrollout.types import Enumerable
+from netrollout.types import Enumerable, System
 
 LANES = 40
 
@@ -17,20 +17,38 @@ def system(request):
     return make(request.param, phase="after") if request.param != "walk" else make("walk")
 
 
+@pytest.fixture(scope="module", params=[name for name in systems() if isinstance(make(name), Enumerable)])
+def listed(request):
+    """A system whose states can be listed."""
+    return make(request.param, phase="after") if request.param != "walk" else make("walk")
+
+
 @pytest.fixture
 def lanes(system):
+    """States that random actions lead to, actions, disturbances."""
     rng = np.random.default_rng(0)
-    x = batch.take(system.states(), rng.integers(system.n_states, size=LANES))
-    u = np.stack([rng.integers(len(settings), size=LANES) for settings in system.levels], axis=1)
-    return x, u, system.disturbance(rng, (LANES,))
+    x = system.initial(rng, LANES)
+    for _ in range(20):
+        x = system.step(x, drawn_actions(system, rng), rng).state
+    return x, drawn_actions(system, rng), system.disturbance(rng, (LANES,))
+
+
+def drawn_actions(system, rng):
+    return np.stack([rng.integers(len(settings), size=LANES) for settings in system.levels], axis=1)
 
 
 def same(a, b):
     return all(np.array_equal(f, g) for f, g in zip(a, b, strict=True))
 
 
-def test_it_is_an_enumerable_system(system):
-    assert isinstance(system, Enumerable)
+def test_it_is_a_system(system):
+    assert isinstance(system, System)
+
+
+def test_an_observation_is_shares_of_which_the_state_remembers_what_can_be_seen(system, lanes):
+    observation = system.observe(lanes[0])
+    assert observation.dtype == np.float32 and observation.min() >= 0 and observation.max() <= 1
+    assert system.observe(system.state_of(observation)) == pytest.approx(observation, abs=1e-6)
 
 
 def test_a_lane_alone_is_the_lane_in_the_batch(system, lanes):
@@ -58,36 +76,36 @@ def test_a_step_is_the_transition_under_a_drawn_disturbance(system, lanes):
     assert same(drawn.state, given.state) and np.array_equal(drawn.reward, given.reward)
 
 
-def test_no_action_leaves_the_state_space(system):
-    x, joint = system.states(), batch.joint_actions(system.levels)
+def test_no_action_leaves_the_state_space(listed):
+    x, joint = listed.states(), batch.joint_actions(listed.levels)
     rng = np.random.default_rng(2)
     for u in joint:
-        after = system.step(x, np.tile(u, (system.n_states, 1)), rng).state
-        index = system.index(after)
-        assert index.min() >= 0 and index.max() < system.n_states
-        assert same(after, batch.take(system.states(), index))
+        after = listed.step(x, np.tile(u, (listed.n_states, 1)), rng).state
+        index = listed.index(after)
+        assert index.min() >= 0 and index.max() < listed.n_states
+        assert same(after, batch.take(listed.states(), index))
 
 
-def test_states_index_and_observations_are_inverse(system):
-    x = system.states()
-    assert np.array_equal(system.index(x), np.arange(system.n_states))
-    observation = system.observe(x)
+def test_states_index_and_observations_are_inverse(listed):
+    x = listed.states()
+    assert np.array_equal(listed.index(x), np.arange(listed.n_states))
+    observation = listed.observe(x)
     assert observation.dtype == np.float32 and observation.min() >= 0 and observation.max() <= 1
-    assert same(system.state_of(observation), x)
+    assert same(listed.state_of(observation), x)
 
 
-def test_the_listed_noise_gives_the_mean_of_simulated_steps(system):
+def test_the_listed_noise_gives_the_mean_of_simulated_steps(listed):
     n = 20_000
-    x = batch.take(system.states(), np.array([system.n_states // 2]))
-    u = np.ones((1, len(system.levels)), dtype=int)
-    w, p = system.noise_support()
-    listed = system.transition(batch.repeat(x, len(w)), np.repeat(u, len(w), axis=0), w)
-    drawn = system.step(batch.repeat(x, n), np.repeat(u, n, axis=0), np.random.default_rng(3))
+    x = batch.take(listed.states(), np.array([listed.n_states // 2]))
+    u = np.ones((1, len(listed.levels)), dtype=int)
+    w, p = listed.noise_support()
+    at_points = listed.transition(batch.repeat(x, len(w)), np.repeat(u, len(w), axis=0), w)
+    drawn = listed.step(batch.repeat(x, n), np.repeat(u, n, axis=0), np.random.default_rng(3))
     error = drawn.reward.std() / np.sqrt(n)
     assert p.sum() == pytest.approx(1.0)
-    assert p @ listed.reward == pytest.approx(drawn.reward.mean(), abs=4 * error + 1e-12)
-    law = np.bincount(system.index(listed.state), weights=p, minlength=system.n_states)
-    met = np.bincount(system.index(drawn.state), minlength=system.n_states) / n
+    assert p @ at_points.reward == pytest.approx(drawn.reward.mean(), abs=4 * error + 1e-12)
+    law = np.bincount(listed.index(at_points.state), weights=p, minlength=listed.n_states)
+    met = np.bincount(listed.index(drawn.state), minlength=listed.n_states) / n
     assert met == pytest.approx(law, abs=0.015)
 
 

@@ -11,7 +11,9 @@ from netrollout.evaluate import Estimate, bootstrap, simulate
 from netrollout.policies import PolicyName
 from netrollout.types import Floats
 
-UNITS = {"return": "reward", "mean_reward": "reward/cycle", "violation": "share", "saved": "share", "place": "place"}
+UNITS = {"return": "reward", "mean_reward": "reward/cycle", "violation": "share", "saved": "share", "place": "place",
+         "late": "share", "over": "share", "busy": "share", "workers": "workers", "moves": "levels",
+         "load": "requests/s", "n_1": "requests", "n_2": "requests"}  # fmt: skip
 HOW = "bootstrap over {n} paired episodes; one policy"
 
 

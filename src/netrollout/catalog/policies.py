@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netrollout.baselines.mesh import greedy_table, reactive_table, static_table
+from netrollout.catalog.options import choice, number, training, whole
+from netrollout.catalog.queue_policies import queue_policy
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
 from netrollout.policies import PolicyName, RandomPolicy, TablePolicy, hold_table, random_table
-from netrollout.rollout import TruncatedRollout, multiagent_table, rollout_table, terminal_value
-from netrollout.seeding import SEEDS, spawn
+from netrollout.rollout import MultiagentRollout, TruncatedRollout, multiagent_table, rollout_table, terminal_value
+from netrollout.seeding import spawn
 from netrollout.systems.mesh import Mesh
+from netrollout.systems.queues import QueueMesh
 from netrollout.types import Enumerable, Floats, InputError, Ints, Policy, State
 
 if TYPE_CHECKING:
     from netrollout.catalog.registry import Context
 
-PPO_STEPS = 30_000
 TERMINALS = ("base", "zero", "stale")
 
 
@@ -37,6 +39,8 @@ def make_policy(name: PolicyName | str, worlds: Context) -> Policy:
         If the name, an option or its value is unknown, or does not fit the system.
     """
     name = PolicyName.parse(name) if isinstance(name, str) else name
+    if isinstance(worlds.plant, QueueMesh):
+        return queue_policy(name, worlds)
     if name.head == "random":
         return RandomPolicy(worlds.plant, spawn(worlds.seed, "random policy"))
     if _is_sampled(name):
@@ -52,6 +56,12 @@ def policy_table(name: PolicyName | str, worlds: Context) -> Any:
     (S,) int joint actions; for ``random`` and ``reactive`` (S, A) probabilities
     """
     name = PolicyName.parse(name) if isinstance(name, str) else name
+    if not isinstance(worlds.plant, Enumerable):
+        raise InputError(f"policy {name}: {worlds.plant.name} has no table of states, so neither has a policy on it")
+    if name.head == "hpa":
+        raise InputError(
+            f"policy {name}: only mesh-s4 measures utilisation; reactive is the rule for {worlds.plant.name}"
+        )
     if name.head in PLAIN:
         return lift(PLAIN[name.head](name, worlds), worlds.model)
     return COMBINED[name.head](name, worlds)
@@ -67,7 +77,7 @@ def _static(name: PolicyName, worlds: Context) -> Ints:
     base = _mesh(worlds.base, name)
     if not name.options:
         return static_table(base)
-    values = {key: _number(value, key, name) for key, value in name.options}
+    values = {key: number(value, key, name) for key, value in name.options}
     return hold_table(base, base.setting(values))
 
 
@@ -78,18 +88,13 @@ def _ppo_model(name: PolicyName, system: Any, seed: int) -> Any:
     file = name.option("file", "")
     if file:
         return load(file, system)
-    return train(system, "ppo", *_budget(name, seed))
-
-
-def _budget(name: PolicyName, seed: int) -> tuple[int, int]:
-    """Return the environment steps and the seed of a training."""
-    return _whole(name, "steps", PPO_STEPS), _whole(name, "seed", seed)
+    return train(system, "ppo", *training(name, seed))
 
 
 def _ppo(name: PolicyName, worlds: Context) -> Ints:
     from netrollout.train import policy_table as greedy_of
 
-    table: Ints = greedy_of(_ppo_model(name, worlds.base, worlds.seed), worlds.base)  # type: ignore[arg-type]
+    table: Ints = greedy_of(_ppo_model(name, worlds.base, worlds.seed), worlds.base)
     return table
 
 
@@ -113,8 +118,8 @@ def _rollout(name: PolicyName, worlds: Context) -> Ints:
     if _is_sampled(name):
         raise InputError(f"policy {name} is simulated and has no table; nothing can be made of it in turn")
     base, mdp = policy_table(_inner(name), worlds), MDP.from_system(worlds.model)
-    terminal = _choice(name, "terminal", TERMINALS)
-    lookahead = _whole(name, "lookahead", 1)
+    terminal = choice(name, "terminal", TERMINALS)
+    lookahead = whole(name, "lookahead", 1)
     stale = stale_value(_inner(name), worlds) if terminal == "stale" else None
     return rollout_table(mdp, base, lookahead=lookahead, terminal=terminal, stale_value=stale)
 
@@ -124,7 +129,7 @@ def stale_value(name: PolicyName, worlds: Context) -> Floats:
     if name.head == "ppo":
         from netrollout.train import critic_values
 
-        value: Floats = critic_values(_ppo_model(name, worlds.base, worlds.seed), worlds.base)  # type: ignore[arg-type]
+        value: Floats = critic_values(_ppo_model(name, worlds.base, worlds.seed), worlds.base)
     else:
         before = replace(worlds, model=worlds.base)
         value = evaluate_policy(MDP.from_system(worlds.base), policy_table(name, before)).value
@@ -133,13 +138,15 @@ def stale_value(name: PolicyName, worlds: Context) -> Floats:
 
 
 def _multiagent(name: PolicyName, worlds: Context) -> Ints:
+    if name.options:
+        raise InputError(f"policy {name}: terminal is for a simulated rollout; give horizon or samples with it")
     return multiagent_table(MDP.from_system(worlds.model), worlds.model.levels, policy_table(_inner(name), worlds))
 
 
 def _retrain(name: PolicyName, worlds: Context) -> Any:
     """Make the inner policy anew on the newest model; a warm start goes on from the weights of before the change."""
     inner = _inner(name)
-    if _choice(name, "warm", ("false", "true")) == "true":
+    if choice(name, "warm", ("false", "true")) == "true":
         return _warm(name, worlds)
     if inner.option("file", ""):
         raise InputError(f"policy {name}: a file is read, not retrained; retrain({inner}, warm=true) goes on from it")
@@ -153,8 +160,8 @@ def _warm(name: PolicyName, worlds: Context) -> Ints:
     inner = _inner(name)
     if inner.head != "ppo":
         raise InputError(f"policy {name}: only ppo has weights to start warm from")
-    old = _ppo_model(inner, worlds.base, worlds.seed)  # type: ignore[arg-type]
-    table: Ints = greedy_of(train(worlds.model, "ppo", *_budget(inner, worlds.seed), warm=old), worlds.model)
+    old = _ppo_model(inner, worlds.base, worlds.seed)
+    table: Ints = greedy_of(train(worlds.model, "ppo", *training(inner, worlds.seed), warm=old), worlds.model)
     return table
 
 
@@ -175,15 +182,16 @@ def _sampled(name: PolicyName, worlds: Context) -> Policy:
     if name.option("lookahead", ""):
         raise InputError(f"policy {name}: a simulated rollout looks one step ahead; leave out lookahead")
     base = policy_table(_inner(name), worlds)
-    terminal = _choice(name, "terminal", TERMINALS)
+    terminal = choice(name, "terminal", TERMINALS)
     stale = stale_value(_inner(name), worlds) if terminal == "stale" else None
     value = terminal_value(MDP.from_system(worlds.model), base, terminal, stale)
-    return TruncatedRollout(
+    kind = MultiagentRollout if name.head == "multiagent" else TruncatedRollout
+    return kind(
         worlds.model,
         make_policy(_inner(name), worlds),
         rng=spawn(worlds.seed, "rollout"),
-        horizon=_whole(name, "horizon", 20),
-        samples=_whole(name, "samples", 32),
+        horizon=whole(name, "horizon", 20),
+        samples=whole(name, "samples", 32),
         terminal=partial(_at, value, worlds.model),  # a lambda could not be pickled
     )
 
@@ -194,7 +202,7 @@ def _at(value: Floats, system: Enumerable, x: State) -> Floats:
 
 
 def _is_sampled(name: PolicyName) -> bool:
-    return name.head == "rollout" and bool({"horizon", "samples"} & {key for key, _ in name.options})
+    return name.head in ("rollout", "multiagent") and bool({"horizon", "samples"} & {key for key, _ in name.options})
 
 
 def _inner(name: PolicyName) -> PolicyName:
@@ -206,24 +214,3 @@ def _mesh(system: Enumerable, name: PolicyName) -> Mesh:
     if not isinstance(system, Mesh):
         raise InputError(f"policy {name} is defined for meshes; {system.name} has random, optimal, greedy and rollout")
     return system
-
-
-def _choice(name: PolicyName, key: str, known: tuple[str, ...]) -> str:
-    value = name.option(key, known[0])
-    if value not in known:
-        raise InputError(f"policy {name}: {key}={value}; choose one of {', '.join(known)}")
-    return value
-
-
-def _number(text: str, key: str, name: PolicyName) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(f"policy {name}: {key}={text} is not a number") from None
-
-
-def _whole(name: PolicyName, key: str, default: int) -> int:
-    number = _number(name.option(key, str(default)), key, name)
-    if not number.is_integer() or not 0 <= number < SEEDS:
-        raise InputError(f"policy {name}: {key}={number:g}; expected a whole number from 0 to {SEEDS - 1}")
-    return int(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
@@ -10,12 +11,14 @@ from typing import Any, cast
 import gymnasium
 
 from netrollout.batch import sizes
+from netrollout.catalog.daily import daily_model, load_daily
 from netrollout.catalog.realise import SOURCES, model_response, plant_response
 from netrollout.catalog.scenario import Phase, load_scenario
 from netrollout.envs.gym import NetEnv
 from netrollout.models import SURROGATES
 from netrollout.seeding import SEEDS
 from netrollout.systems.mesh import Mesh
+from netrollout.systems.queues import QueueMesh
 from netrollout.systems.toy import Walk
 from netrollout.types import Enumerable, InputError
 
@@ -24,8 +27,10 @@ MESHES = {
     "mesh-s2": "one service on two nodes becomes heavier",
     "mesh-s3": "one service on two nodes; the load starts to move",
 }
+QUEUES = {"mesh-s4": "one service on two nodes through the day: queues, slow starts, bursts; three changes"}
 TOYS = {"walk": "a walk on a line with a known optimum (for tests and first steps)"}
-CHOICES = {"source": SOURCES, "phase": ("before", "after"), "side": ("plant", "model"), "surrogate": tuple(SURROGATES)}
+CHOICES = {"source": SOURCES, "phase": ("before", "after"), "side": ("plant", "model"), "surrogate": tuple(SURROGATES),
+           "change": ("heavier", "slower", "shifted")}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Options:
         Of the surrogate and of the bootstrap.
     refit : int or None
         Number of a bootstrap resample of the model's visits; None takes the visits as they are.
+    change : str
+        Of mesh-s4, which has several: ``heavier``, ``slower`` or ``shifted``.
     discount, horizon : float, int or None
         In place of the scenario's.
     """
@@ -56,11 +63,17 @@ class Options:
     surrogate: str = "forest"
     seed: int = 0
     refit: int | None = None
+    change: str = "heavier"
     discount: float | None = None
     horizon: int | None = None
 
 
 TYPES: dict[str, Callable[[str], Any]] = {"seed": int, "refit": int, "discount": float, "horizon": int}
+MEANINGLESS = {
+    **{name: {"change"} for name in MESHES},
+    **{name: {"source", "surrogate"} for name in QUEUES},
+    **{name: {"source", "surrogate", "refit", "change"} for name in TOYS},
+}
 
 
 @dataclass(frozen=True)
@@ -69,13 +82,13 @@ class Entry:
 
     summary: str
     controls: str
-    states: int
+    states: int | None
     actions: int
 
 
 @dataclass(frozen=True)
 class Context:
-    """The worlds of a comparison.
+    """The worlds of a comparison: three systems of one kind.
 
     Attributes
     ----------
@@ -85,28 +98,28 @@ class Context:
     seed : of everything random in making a policy
     """
 
-    base: Enumerable
-    model: Enumerable
-    plant: Enumerable
+    base: Any
+    model: Any
+    plant: Any
     seed: int = 0
 
 
 def systems() -> list[str]:
     """Return the names that `make` knows."""
-    return [*MESHES, *TOYS]
+    return [*MESHES, *QUEUES, *TOYS]
 
 
 def describe(name: str) -> Entry:
     """Return what there is to say of a system without reading its traces."""
-    system = load_scenario(name).mesh("after") if name in MESHES else Walk()
-    controls = ", ".join(c.name for c in system.controls) if isinstance(system, Mesh) else "step"
-    actions = 1
-    for size in sizes(system.levels):
-        actions *= size
-    return Entry((MESHES | TOYS)[name], controls, system.n_states, actions)
+    system: Any = load_scenario(name).mesh("after") if name in MESHES else load_daily().before
+    if name in TOYS:
+        system = Walk()
+    controls = ", ".join(c.name for c in system.controls) if name not in TOYS else "step"
+    states = system.n_states if isinstance(system, Enumerable) else None
+    return Entry((MESHES | QUEUES | TOYS)[name], controls, states, math.prod(sizes(system.levels)))
 
 
-def make(name: str, /, **options: Any) -> Enumerable:
+def make(name: str, /, **options: Any) -> Any:
     """Make a system by name.
 
     Parameters
@@ -116,10 +129,16 @@ def make(name: str, /, **options: Any) -> Enumerable:
     **options
         Those of `Options`; texts are converted, so ``seed="3"`` is ``seed=3``.
 
+    Returns
+    -------
+    System
+        An `Enumerable` one, but for mesh-s4.
+
     Raises
     ------
     InputError
-        If the name, an option or its value is unknown (near ones are suggested), or its traces are not there.
+        If the name, an option or its value is unknown (near ones are suggested), an option has no meaning for the
+        system, or its traces are not there.
 
     Examples
     --------
@@ -129,8 +148,12 @@ def make(name: str, /, **options: Any) -> Enumerable:
     if name not in systems():
         raise InputError(f"unknown system {name!r}; {_near(name, systems())}")
     chosen = _options(options)
+    if idle := sorted(MEANINGLESS[name] & set(options)):
+        raise InputError(f"option {idle[0]} has no meaning for {name}; leave it out")
     given = {k: getattr(chosen, k) for k in ("discount", "horizon") if getattr(chosen, k) is not None}
-    return cast(Enumerable, replace(_mesh(name, chosen) if name in MESHES else Walk(), **given))
+    if name in TOYS:
+        return replace(Walk(), **given)
+    return replace(_mesh(name, chosen) if name in MESHES else _queues(chosen), **given)
 
 
 def context(name: str, /, **options: Any) -> Context:
@@ -153,6 +176,12 @@ def _mesh(name: str, options: Options) -> Mesh:
     if options.side == "plant":
         return scenario.mesh(phase, plant_response(scenario, phase, options.seed))
     return scenario.mesh(phase, model_response(scenario, phase, options.surrogate, options.seed, options.refit))
+
+
+def _queues(options: Options) -> QueueMesh:
+    if options.side == "plant":
+        return load_daily().plant(options.phase, options.change)
+    return daily_model(options.phase, options.change, options.seed, options.refit)
 
 
 def _options(given: dict[str, Any]) -> Options:

@@ -14,5 +14,5 @@ def systems() -> None:
     table = Table("system", "what it is", "controls", "states", "joint actions")
     for name in names():
         entry = describe(name)
-        table.add_row(name, entry.summary, entry.controls, str(entry.states), str(entry.actions))
+        table.add_row(name, entry.summary, entry.controls, str(entry.states or "not listed"), str(entry.actions))
     Console().print(table)

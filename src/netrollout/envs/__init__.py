@@ -5,7 +5,7 @@ They are registered when the package is imported, so nothing but Gymnasium's reg
 
 from gymnasium.envs import registration
 
-IDS = {"netrollout/MeshS1-v0": "mesh-s1", "netrollout/MeshS2-v0": "mesh-s2", "netrollout/MeshS3-v0": "mesh-s3"}
+IDS = {f"netrollout/MeshS{number}-v0": f"mesh-s{number}" for number in (1, 2, 3, 4)}
 
 
 def register() -> None:

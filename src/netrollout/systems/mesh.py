@@ -19,6 +19,7 @@ Sources: the scenarios of Samani, Hammar & Stadler, NOMS 2024, section IV; the m
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -57,6 +58,29 @@ class Control:
         """Refuse levels that do not rise."""
         if len(self.levels) < 2 or any(a >= b for a, b in itertools.pairwise(self.levels)):
             raise InputError(f"control {self.name}: levels {list(self.levels)} must be at least two and rise")
+
+
+def level_of(system: str, controls: Sequence[Control], values: dict[str, float]) -> Ints:
+    """Return the levels (M,) of named control values; see `Mesh.setting`."""
+    found = {}
+    for key, value in values.items():
+        match = [c for c in controls if c.name == key or c.name.split("_")[0] == key]
+        if len(match) != 1:
+            raise InputError(f"{system}: no single control {key!r}; the controls are {_names(controls)}")
+        near = int(np.argmin(np.abs(np.asarray(match[0].levels) - value)))
+        if not abs(match[0].levels[near] - value) <= 1e-9:  # so written, NaN is refused too
+            raise InputError(f"{system}: {key}={value:g} is not on the grid {list(match[0].levels)}")
+        if match[0].name in found:
+            raise InputError(f"{system}: {match[0].name} is given twice")
+        found[match[0].name] = near
+    missing = [c for c in controls if c.name not in found]
+    if missing:
+        raise InputError(f"{system}: a setting needs a value for {_names(missing)}")
+    return np.array([found[c.name] for c in controls])
+
+
+def _names(controls: Sequence[Control]) -> str:
+    return ", ".join(control.name for control in controls)
 
 
 @dataclass(frozen=True)
@@ -239,22 +263,7 @@ class Mesh:
         InputError
             If a control is unknown, missing, given twice, or not on its grid.
         """
-        found = {}
-        for key, value in values.items():
-            match = [c for c in self.controls if c.name == key or c.name.split("_")[0] == key]
-            if len(match) != 1:
-                names = ", ".join(c.name for c in self.controls)
-                raise InputError(f"{self.name}: no single control {key!r}; the controls are {names}")
-            near = int(np.argmin(np.abs(np.asarray(match[0].levels) - value)))
-            if not abs(match[0].levels[near] - value) <= 1e-9:  # so written, NaN is refused too
-                raise InputError(f"{self.name}: {key}={value:g} is not on the grid {list(match[0].levels)}")
-            if match[0].name in found:
-                raise InputError(f"{self.name}: {match[0].name} is given twice")
-            found[match[0].name] = near
-        missing = [c.name for c in self.controls if c.name not in found]
-        if missing:
-            raise InputError(f"{self.name}: a setting needs a value for {', '.join(missing)}")
-        return np.array([found[c.name] for c in self.controls])
+        return level_of(self.name, self.controls, values)
 
     def initial(self, rng: np.random.Generator, n: int) -> MeshState:
         """Return the starts of n episodes."""

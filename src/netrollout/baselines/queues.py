@@ -1,0 +1,166 @@
+"""Baselines of scenario S4: a setting that is held, the best of them, a threshold rule, and Kubernetes' autoscaler.
+
+Batch letters: B lanes, W cycles of the autoscaler's memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netrollout.seeding import spawn
+from netrollout.systems.queues import MOST, QueueMesh
+from netrollout.types import Floats, InputError, Ints
+
+
+class Hold:
+    """Walks every control one level a cycle to a setting and holds it there.
+
+    Parameters
+    ----------
+    system : QueueMesh
+    setting : (2,) int
+        Target levels of p and of c.
+    """
+
+    def __init__(self, system: QueueMesh, setting: Ints) -> None:
+        self._system, self._setting = system, np.asarray(setting)
+
+    def predict(
+        self,
+        observation: NDArray[Any],
+        state: Any = None,
+        episode_start: NDArray[Any] | None = None,
+        deterministic: bool = False,
+        action_masks: NDArray[Any] | None = None,
+    ) -> tuple[Ints, Any]:
+        """Return actions (B, 2)."""
+        x = self._system.state_of(observation)
+        return (np.sign(self._setting - x.setting) + 1).astype(np.int64), state
+
+
+class Threshold:
+    """One line of operator's reason: a worker more after a bad cycle, a worker fewer after an idle one.
+
+    Bad is more than 5 % of the requests over the bound; idle is less than `idle` of the ready workers' time in use.
+
+    Parameters
+    ----------
+    system : QueueMesh
+    p : float
+        Routing weight that is held.
+    idle : float
+        Share of time.
+    """
+
+    def __init__(self, system: QueueMesh, p: float = 1.0, idle: float = 0.4) -> None:
+        self._system, self._idle = system, idle
+        self._p = system.setting({"p": p, "c": 1.0})[0]
+
+    def predict(
+        self,
+        observation: NDArray[Any],
+        state: Any = None,
+        episode_start: NDArray[Any] | None = None,
+        deterministic: bool = False,
+        action_masks: NDArray[Any] | None = None,
+    ) -> tuple[Ints, Any]:
+        """Return actions (B, 2)."""
+        x = self._system.state_of(observation)
+        workers = np.where(x.late > 0.05, 1, np.where(x.busy < self._idle, -1, 0))
+        return _actions(x.setting, self._p, workers), state
+
+
+class Hpa:
+    """The Horizontal Pod Autoscaler of Kubernetes, one worker a cycle.
+
+    It wishes for ceil(ready workers x busy / target) workers, and for no change while busy / target is within the
+    tolerance of 1.  It follows a rise at once and a fall only to the largest wish of the last `window` cycles
+    (downscale stabilisation).  Its memory are those wishes.
+
+    Parameters
+    ----------
+    system : QueueMesh
+    target : float
+        Share of the ready workers' time that should be in use.
+    tolerance : float
+        About a ratio of 1.
+    window : int
+        Cycles of stabilisation; Kubernetes' default of 5 min is 60 cycles.
+    p : float
+        Routing weight that is held.
+
+    Raises
+    ------
+    InputError
+        If the target is not a share above 0, the tolerance is negative, or the window is below 1.
+
+    References
+    ----------
+    Kubernetes documentation, "Horizontal Pod Autoscaling", section "Algorithm details".
+    """
+
+    def __init__(
+        self, system: QueueMesh, target: float = 0.6, tolerance: float = 0.1, window: int = 12, p: float = 1.0
+    ) -> None:
+        if not 0.0 < target <= 1.0 or not tolerance >= 0.0 or window < 1:
+            raise InputError(
+                f"hpa: target {target:g}, tolerance {tolerance:g}, window {window}; "
+                "expected a share above 0 and up to 1, at least 0, and at least 1 cycle"
+            )
+        self._system, self._target, self._tolerance, self._window = system, target, tolerance, window
+        self._p = system.setting({"p": p, "c": 1.0})[0]
+
+    def predict(
+        self,
+        observation: NDArray[Any],
+        state: Any = None,
+        episode_start: NDArray[Any] | None = None,
+        deterministic: bool = False,
+        action_masks: NDArray[Any] | None = None,
+    ) -> tuple[Ints, Any]:
+        """Return actions (B, 2) and the wishes (B, W), the newest last."""
+        x = self._system.state_of(observation)
+        asked = x.setting[:, 1] + 1
+        ratio = x.busy / self._target
+        wish = np.ceil((asked - x.starting.sum(axis=1)) * ratio - 1e-9)
+        wish = np.clip(np.where(np.abs(ratio - 1.0) <= self._tolerance, asked, wish), 1, MOST).astype(np.int64)
+        wishes = np.repeat(wish[:, None], self._window, axis=1) if state is None else np.asarray(state)
+        if state is not None and episode_start is not None:
+            wishes = np.where(np.asarray(episode_start)[:, None], wish[:, None], wishes)
+        wishes = np.concatenate([wishes[:, 1:], wish[:, None]], axis=1)
+        goal = np.where(wish >= asked, wish, np.minimum(wishes.max(axis=1), asked))
+        return _actions(x.setting, self._p, np.sign(goal - asked)), wishes
+
+
+def _actions(setting: Ints, p: int, workers: Ints) -> Ints:
+    """Return actions (B, 2): the routing weight walks to level p, the workers change by -1, 0 or 1 within the range."""
+    move = np.clip(setting[:, 1] + workers, 0, MOST - 1) - setting[:, 1]
+    return np.stack([np.sign(p - setting[:, 0]), move], axis=1).astype(np.int64) + 1
+
+
+def statics(system: QueueMesh, seeds: Sequence[int], cycles: int | None = None) -> Floats:
+    """Return the mean reward per cycle of walking to each setting and holding it, (levels of p, levels of c).
+
+    All settings meet the same requests: the lanes of one batch are the settings times the seeds.
+    """
+    shape = tuple(len(control.levels) for control in system.controls)
+    goals = np.stack(np.unravel_index(np.repeat(np.arange(np.prod(shape)), len(seeds)), shape), axis=1)
+    length = system.horizon if cycles is None else cycles
+    w = np.stack([system.disturbance(spawn(seed, "disturbance"), (length,)) for seed in seeds], axis=1)
+    x, total = system.initial(spawn(0, "start"), len(goals)), np.zeros(len(goals))
+    for t in range(length):
+        u = np.sign(goals - x.setting) + 1
+        step = system.transition(x, u, np.tile(w[t], (int(np.prod(shape)), 1)))
+        x, total = step.state, total + step.reward
+    means: Floats = total.reshape(*shape, len(seeds)).mean(axis=-1) / length
+    return means
+
+
+def best_static(system: QueueMesh, seeds: Sequence[int] = range(16)) -> Ints:
+    """Return the levels (2,) of the setting with the best mean reward in simulated days of the system (a model)."""
+    means = statics(system, seeds)
+    return np.array(np.unravel_index(int(means.argmax()), means.shape))

@@ -1,0 +1,69 @@
+"""Policies of S4 by name."""
+
+import numpy as np
+import pytest
+
+from netrollout.catalog import context, make_policy, policy_table
+from netrollout.evaluate import simulate
+from netrollout.types import InputError
+
+SEEDS = range(6)
+
+
+@pytest.fixture(scope="module")
+def worlds():
+    return context("mesh-s4", phase="after", change="slower")
+
+
+def mean(worlds, name, horizon=None):
+    return simulate(worlds.plant, make_policy(name, worlds), SEEDS, horizon).mean_rewards().mean()
+
+
+def test_rollout_repairs_what_the_change_broke(worlds):
+    """Planned on the learned model, judged on the plant: above its base, the best static setting, the rules."""
+    rollout = mean(worlds, "rollout(static, samples=8)")
+    assert all(rollout > mean(worlds, name) + 0.03 for name in ("hpa", "static", "walk(static)", "reactive", "random"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "static(p=0.8,c=5)", "hpa(target=0.5,window=6)", "greedy", "multiagent(reactive, horizon=2, samples=2)",
+        "rollout(rollout(hpa, horizon=1, samples=1), horizon=1, samples=1)", "retrain(optimal)", "ppo(steps=2048)",
+        "rollout(static, horizon=0, terminal=lattice)", "rollout(static, horizon=1, terminal=stale)",
+        "retrain(ppo(steps=2048), warm=true)",
+    ],
+)  # fmt: skip
+def test_every_name_makes_a_policy(worlds, name):
+    assert np.isfinite(mean(worlds, name, 3))
+
+
+def test_the_lattice_of_the_new_model_is_near_that_of_the_plant(worlds):
+    assert mean(worlds, "retrain(optimal)") == pytest.approx(mean(worlds, "oracle"), abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("rollout(hpa, lookahead=2)", "one step ahead"),
+        ("rollout(hpa, terminal=base)", "terminal=base; choose one of zero, lattice, stale"),
+        ("static(p=0.8)", "a setting needs a value for c_1"),
+        ("hpa(target=2)", "hpa: target 2"),
+        ("hpa(goal=2)", "hpa has no option 'goal'"),
+        ("hpa(window=0.5)", "expected a whole number"),
+        ("retrain(hpa, warm=true)", "only ppo has weights"),
+    ],
+)
+def test_a_name_that_does_not_fit_is_refused(worlds, name, message):
+    with pytest.raises(InputError, match=message):
+        make_policy(name, worlds)
+
+
+def test_there_are_no_tables_here(worlds):
+    with pytest.raises(InputError, match="mesh-s4 has no table of states"):
+        policy_table("static", worlds)
+
+
+def test_the_autoscaler_belongs_to_s4():
+    with pytest.raises(InputError, match="only mesh-s4 measures utilisation"):
+        make_policy("hpa", context("mesh-s2"))
