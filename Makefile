@@ -1,7 +1,7 @@
 # make book and make test are the two commands; `make help` lists the rest.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help book notebooks test check serve lab sync lock clean
+.PHONY: help book notebooks test check bench serve lab sync lock clean
 
 PROFILE ?= quick
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -19,6 +19,7 @@ help:  ## this list
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make sync        bring notebooks/*.ipynb and notebooks/source/*.py in line, without outputs"
 	@echo "make check       ruff, formatting, types, layers"
+	@echo "make bench       time the package beside its public peers, about ten minutes (ONLY=lookahead,solvers: a part)"
 	@echo "make lock        write requirements.lock from .venv"
 	@echo "make clean       remove build/ and results/quick/ (make clean VENV=1: .venv too)"
 
@@ -45,6 +46,9 @@ check: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/test_layers.py
+
+bench: $(READY)
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 serve: $(READY)
 	@test -f build/html/index.html || { echo "There is no book yet: make book"; exit 2; }
