@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netrollout.batch import joint_actions, joint_feasible, joint_index
+from netrollout.batch import joint_actions, joint_feasible, joint_index, sizes
 from netrollout.systems.mesh import Mesh
 from netrollout.types import Enumerable, Floats, InputError, Ints, System
 
@@ -41,7 +41,7 @@ class RandomPolicy:
 
     def __init__(self, system: System, rng: np.random.Generator) -> None:
         self._system, self._rng = system, rng
-        self._joint = joint_actions(system.levels)
+        self._ends = np.cumsum(sizes(system.levels))[:-1]
 
     def predict(
         self,
@@ -53,9 +53,9 @@ class RandomPolicy:
     ) -> tuple[Ints, Any]:
         """Return random feasible actions (B, K); `deterministic` is not obeyed, the policy has no best action."""
         mask = action_masks if action_masks is not None else self._system.feasible(self._system.state_of(observation))
-        allowed = joint_feasible(np.asarray(mask, dtype=bool), self._system.levels)
+        allowed = np.asarray(mask, dtype=bool)  # component by component, so a uniform choice in each is one over all
         ranks = np.where(allowed, self._rng.random(allowed.shape), -1.0)
-        return self._joint[ranks.argmax(axis=1)], state
+        return np.stack([part.argmax(axis=1) for part in np.split(ranks, self._ends, axis=1)], axis=1), state
 
 
 class TablePolicy:

@@ -7,20 +7,32 @@ import pytest
 
 from netrollout import batch
 from netrollout.catalog import make, systems
+from netrollout.systems.fleet import Fleet
+from netrollout.systems.spiders import Spiders
 from netrollout.types import Enumerable, System
 
 LANES = 40
+WORLDS = {  # outside the catalogue
+    "fleet": Fleet(components=2),
+    "spiders": Spiders(rows=2, columns=3, spiders=(0, 0), flies=(2, 5), restless=0.3),
+}
 
 
-@pytest.fixture(scope="module", params=systems())
+def made(name):
+    if name in WORLDS:
+        return WORLDS[name]
+    return make(name, phase="after") if name != "walk" else make("walk")
+
+
+@pytest.fixture(scope="module", params=[*systems(), *WORLDS])
 def system(request):
-    return make(request.param, phase="after") if request.param != "walk" else make("walk")
+    return made(request.param)
 
 
-@pytest.fixture(scope="module", params=[name for name in systems() if isinstance(make(name), Enumerable)])
+@pytest.fixture(scope="module", params=[name for name in (*systems(), *WORLDS) if isinstance(made(name), Enumerable)])
 def listed(request):
     """A system whose states can be listed."""
-    return make(request.param, phase="after") if request.param != "walk" else make("walk")
+    return made(request.param)
 
 
 @pytest.fixture
