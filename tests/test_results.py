@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from netrollout.results import Results, load, sha256
+from netrollout.results import Results, bibliography, check_claims, effectiveness, equivalence, load, sha256
 from netrollout.types import InputError
 
 
@@ -76,10 +76,62 @@ def test_a_claim_points_at_a_recorded_value():
     results.claim(**claim, verdict="reproduced", measured="gain")  # a cell run again replaces
     results.write()
     assert [entry["verdict"] for entry in load("quick", "01_x")["claims"]] == ["reproduced"]
-    with pytest.raises(InputError, match="no value 'loss'"):
+    with pytest.raises(InputError, match=r"results/quick/01_x.json: claim 'c': no value 'loss' is recorded"):
         results.claim(**claim, verdict="refuted", measured="loss")
     with pytest.raises(InputError, match="verdict 'maybe' is none of reproduced"):
         results.claim(**claim, verdict="maybe")
+
+
+def test_a_claim_cites_the_bibliography(checkout):
+    bib = checkout / "book" / "references.bib"
+    bib.parent.mkdir()
+    bib.write_text("@book{known,\n  title = {@misc{no}}\n}\n@article{ too , year = 1}\n")
+    assert bibliography(bib) == {"known", "too"}
+    assert bibliography(checkout / "none.bib") is None
+    results = example()
+    claim = dict(id="c", statement="s", published="p", because="b", verdict="refuted")
+    with pytest.raises(InputError, match=r"01_x.json: claim 'c': source 'unknown' is no key of book/references.bib"):
+        results.claim(**claim, source="unknown")
+    results.claim(**claim, source="known")
+    bib.write_text("@book{too, year = 1}\n")
+    with pytest.raises(InputError, match="claim 'c': source 'known'"):
+        results.write()
+    assert not (checkout / "results").exists()
+
+
+def test_a_written_record_is_checked_again():
+    claim = dict(id="c", source="known", measured="gone", verdict="refuted")
+    with pytest.raises(InputError, match=r"x\.json: claim 'c': no value 'gone'"):
+        check_claims({"values": {}, "claims": [claim]}, "x.json", {"known"})
+    check_claims({"values": {}, "claims": [claim | {"measured": None}]}, "x.json", {"known"})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "outcome"),
+    [
+        (-1.0, 1.0, "equivalent"),  # the margin itself is within
+        (0.2, 0.9, "equivalent"),  # surely different, too little to matter
+        (0.2, 1.1, "better"),
+        (-3.0, -0.1, "worse"),
+        (-0.1, 8.0, "undecided"),  # a point estimate near zero decides nothing
+        (-8.0, 8.0, "undecided"),
+    ],
+)
+def test_what_an_interval_shows(low, high, outcome):
+    assert equivalence(low, high, margin=1.0) == outcome
+
+
+@pytest.mark.parametrize("ends", [(1, 0, 1), (0, np.nan, 1), (0, 1, -1), (0, 1, np.nan)])
+def test_no_interval_no_margin_no_outcome(ends):
+    with pytest.raises(InputError, match="need low <= high and margin >= 0"):
+        equivalence(*ends)
+
+
+def test_as_effective_needs_every_comparison():
+    assert effectiveness({"S2": "better", "S3": "equivalent"}) == ("replicated", "S2: better; S3: equivalent")
+    assert effectiveness({"S2": "better", "S3": "undecided"}) == ("not reproduced", "S2: better; S3: undecided")
+    with pytest.raises(InputError, match="no comparison"):
+        effectiveness({})
 
 
 @pytest.mark.parametrize(

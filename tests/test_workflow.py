@@ -9,9 +9,12 @@ import nbformat
 import pytest
 import yaml
 
+from netrollout.results import Results
 from netrollout.types import InputError
-from netrollout.workflow import WorkflowError, notebook_sources, parameters, read_graph
+from netrollout.workflow import WorkflowError, executed, notebook_sources, parameters, read_graph
+from netrollout.workflow.graph import not_here
 from netrollout.workflow.site import stage, stage_notebook
+from netrollout.workflow.standin import as_text
 from netrollout.workflow.tracepage import trace_page
 
 WRITES = """from netrollout.results import Results
@@ -156,6 +159,75 @@ def test_a_notebook_depends_on_its_data_its_needs_and_the_package(checkout, monk
     ]
 
 
+@pytest.fixture
+def without_kth(checkout, monkeypatch):
+    """The checkout with one notebook, which asks for published traces that nobody has fetched, and its full results."""
+    monkeypatch.setenv("NETROLLOUT_DATA", str(checkout / "fetched"))
+    (checkout / "notebooks" / "01_a.ipynb").unlink()
+    write_params(checkout, {"02_b": {"data": ["kth"], "quick": {"n": 7}}})
+    monkeypatch.chdir(checkout)
+    results = Results("02_b", "full", {"n": 100})
+    results.value("n", 100)
+    results.write()
+    return checkout
+
+
+def test_without_its_data_a_notebook_is_not_run_and_its_full_results_stand_in(without_kth):
+    full = (without_kth / "results" / "full" / "02_b.json").read_bytes()
+    code, ran, output = doit(without_kth)
+    assert (code, ran) == (0, []), output
+    assert "02_b: not run, its data are not here (netrollout data fetch kth)" in output
+    assert (without_kth / "results" / "quick" / "02_b.json").read_bytes() == full
+    assert "02_b: not run" not in doit(without_kth)[2], "nothing changed"
+
+    page = nbformat.read(executed(without_kth, "quick", "02_b"), as_version=4)
+    assert {cell.cell_type for cell in page.cells} == {"markdown"}
+    assert page.cells[0].source.startswith("# 02_b\n\n:::{admonition} Not run here")
+    assert "committed results of the full run" in page.cells[0].source
+    assert 'results.value("n", n)' in page.cells[2].source
+
+    assert doit(without_kth, "profile=full")[0] == 0
+    assert (without_kth / "results" / "full" / "02_b.json").read_bytes() == full, "the full results are left alone"
+
+
+def test_changed_full_results_reach_the_page_of_what_was_not_run(without_kth):
+    doit(without_kth)
+    committed = without_kth / "results" / "full" / "02_b.json"
+    committed.write_text(committed.read_text().replace("100", "101"))
+    assert doit(without_kth)[0] == 0
+    assert n_recorded(without_kth, "quick", "02_b") == 101
+
+
+def test_without_data_and_without_full_results_the_notebook_fails_and_says_why(without_kth):
+    (without_kth / "results" / "full" / "02_b.json").unlink()
+    code, _, output = doit(without_kth)
+    assert code != 0
+    assert "02_b needs data that are not here (netrollout data fetch kth), and has no results/full/02_b.json" in output
+
+
+def test_once_the_data_are_fetched_nothing_is_missing(checkout, monkeypatch):
+    entry = {"data": ["mesh", "kth"]}
+    monkeypatch.setattr("netrollout.workflow.graph.fetched", lambda name: False)
+    assert not_here(checkout, entry) == ["kth"]
+    monkeypatch.setattr("netrollout.workflow.graph.fetched", lambda name: True)
+    assert not_here(checkout, entry) == []
+
+
+def test_data_that_are_neither_shipped_nor_registered_are_refused(checkout):
+    with pytest.raises(InputError, match="'kht' is not in the registry; did you mean 'kth'"):
+        not_here(checkout, {"data": ["kht"]})
+
+
+def test_what_stands_in_describes_its_figures_and_quotes_its_code():
+    cell = nbformat.v4.new_code_cell("plot()", metadata={"mystnb": {"image": {"alt": "A line."}}})
+    page = as_text(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# T\n\nText."), cell]), "NOTE")
+    assert [item.source for item in page.cells] == [
+        "# T\n\nNOTE\n\nText.",
+        "```python\nplot()\n```\n\n*Figure, drawn where the data are:* A line.",
+    ]
+    nbformat.validate(page)
+
+
 def executed_cell(**fields):
     return nbformat.v4.new_code_cell("1 / x", execution_count=1, **fields)
 
@@ -180,6 +252,13 @@ def test_a_cell_with_an_error_stops_the_book(tmp_path):
 def test_quick_pages_say_so_below_the_title(tmp_path):
     assert "Quick profile" in stage_cells(tmp_path, executed_cell(), profile="quick").cells[1].source
     assert len(stage_cells(tmp_path, executed_cell(), profile="full").cells) == 2
+
+
+def test_a_page_that_stands_in_is_not_called_quick(tmp_path):
+    page = as_text(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# T"), executed_cell()]), "NOTE")
+    nbformat.write(page, tmp_path / "a.ipynb")
+    stage_notebook(tmp_path / "a.ipynb", tmp_path / "site" / "a.ipynb", "quick")
+    assert len(nbformat.read(tmp_path / "site" / "a.ipynb", as_version=4).cells) == 2
 
 
 def test_a_trace_that_is_not_there_has_a_page_that_says_so(tmp_path):

@@ -57,7 +57,7 @@ from netrollout.catalog import adaptation, load_scenario, published_mesh, repair
 from netrollout.catalog.realise import rows, split
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
 from netrollout.evaluate import bootstrap
-from netrollout.results import Results
+from netrollout.results import Results, effectiveness, equivalence
 from netrollout.rollout import rollout_table
 from netrollout.traces import kth_available, trace_files
 
@@ -125,12 +125,14 @@ table("s2", s2)
 #
 # How to read the names: a plain name is a policy made *before* the change, `rollout(X)` improves X on the newest model,
 # `walk(static)` walks to the newest model's best static setting and holds it, `retrain(X)` makes X anew on the newest model,
-# `retrain(optimal)` is thus exact planning on it, and `oracle` is the optimum of the plant itself, which nobody can know. `reactive` is the
+# `retrain(optimal)` is thus exact planning on it. `undiscounted` marks the search that the published code runs: depth one, closed by
+# the old critic, whose value it does not discount. `oracle` is the optimum of the plant itself, which nobody can know. `reactive` is the
 # operator's one-line rule: one more worker when the last window was late, else one less.
 
 # %%
 NAMES = {"base": "ppo", "old-static": "static", "old-optimal": "optimal", "rollout": "rollout(ppo)",
-         "zero": "rollout(ppo, terminal=zero)", "stale": "rollout(ppo, terminal=stale)", "walk": "walk(static)",
+         "zero": "rollout(ppo, terminal=zero)", "stale": "rollout(ppo, terminal=stale)",
+         "undiscounted": "rollout(ppo, terminal=stale), undiscounted", "walk": "walk(static)",
          "exact": "retrain(optimal)", "certain": "retrain(optimal), r(E d)", "retrained": "retrain(ppo)",
          "two": "rollout(ppo, lookahead=2)", "oracle": "oracle", "reactive": "reactive"}  # fmt: skip
 
@@ -141,13 +143,21 @@ def record(name, values):
     results.value(name, e.value, e.low, e.high, n=e.n, unit="reward", how=how)
 
 
-def differences(prefix, study):
+def worths(prefix, study):
     for key, policy in NAMES.items():
         record(f"{prefix}.{key}", study[policy].start)
-    record(f"{prefix}.gain", study["rollout(ppo)"].start - study["ppo"].start)
-    record(f"{prefix}.behind-walk", study["walk(static)"].start - study["rollout(ppo)"].start)
-    record(f"{prefix}.behind-exact", study["retrain(optimal)"].start - study["rollout(ppo)"].start)
-    record(f"{prefix}.exact-minus-walk", study["retrain(optimal)"].start - study["walk(static)"].start)
+
+
+# %%
+PAIRS = {"gain": ("rollout", "base"), "behind-walk": ("walk", "rollout"), "exact-minus-walk": ("exact", "walk"),
+         "minus-exact": ("rollout", "exact"), "minus-retrained": ("rollout", "retrained"),
+         "undiscounted-loss": ("rollout", "undiscounted")}  # fmt: skip
+
+
+def differences(prefix, study):
+    worths(prefix, study)
+    for key, (one, other) in PAIRS.items():
+        record(f"{prefix}.{key}", study[NAMES[one]].start - study[NAMES[other]].start)
 
 
 differences("s2", s2)
@@ -173,7 +183,10 @@ plots.provenance_line(figure, results.record)
 # that from an existing policy; it is not the only way, and where its base is poor it stops short.
 #
 # The closing term matters: with no base at all (zero) the value is {res}`05_the_service_changes/s2.zero:.2f:interval`, with the
-# stale critic {res}`05_the_service_changes/s2.stale:.2f:interval`. Planning with the reward of the *expected* response time,
+# stale critic {res}`05_the_service_changes/s2.stale:.2f:interval`. The published code closes its search with the stale critic and does
+# not discount it, although the text defines rollout by the discounted value of the base: that search is worth
+# {res}`05_the_service_changes/s2.undiscounted:.2f:interval`, and rollout is
+# {res}`05_the_service_changes/s2.undiscounted-loss:.2f:interval` above it (paired). Planning with the reward of the *expected* response time,
 # $r(\mathrm{E}\,d)$, instead of the expected reward, $\mathrm{E}\,r(d)$, gives {res}`05_the_service_changes/s2.certain:.2f:interval`.
 
 # %% mystnb={"image": {"alt": "Lines of the expected reward per control cycle after the change in S2 for the base policy, rollout, walking to the best static setting, exact planning and the reactive rule."}}
@@ -252,8 +265,8 @@ differences("s3", s3)
 #
 # Here no static setting is right at every load, so planning can use what a static cannot see. Rollout on the old base gains
 # {res}`05_the_service_changes/s3.gain:.2f:interval` at the start; it is {res}`05_the_service_changes/s3.behind-walk:.2f:interval`
-# behind walking to the best static and {res}`05_the_service_changes/s3.behind-exact:.2f:interval` behind exact planning on the
-# relearned model (negative numbers: ahead). Exact planning is worth {res}`05_the_service_changes/s3.exact-minus-walk:.2f:interval`
+# behind walking to the best static (a negative number: ahead), and its value minus that of exact planning on the relearned model is
+# {res}`05_the_service_changes/s3.minus-exact:.2f:interval`. Exact planning is worth {res}`05_the_service_changes/s3.exact-minus-walk:.2f:interval`
 # more than the best static setting: that is all that *any* adaptive policy can win on this model.
 
 # %% mystnb={"image": {"alt": "Horizontal bars with intervals: discounted value at the start of every policy in scenario S3 after the load begins to move."}}
@@ -264,6 +277,38 @@ axes.set_xlabel("discounted reward from the start, load moving (S3)")
 plots.provenance_line(figure, results.record)
 
 # %% [markdown]
+# ## Is rollout as effective as retraining?
+#
+# That two numbers lie close together shows nothing if both are uncertain. We ask the *interval* of the paired difference
+# $\Delta = J_{\text{rollout}} - J_{\text{retrained}}$ at the start (the same refit, the same base policy), and fix beforehand how large a
+# difference does not matter: the margin $m$ is 5 % of what there is to win, $m = 0.05\,|J_{\text{oracle}} - J_{\text{base}}|$. Rollout is
+#
+# - *equivalent* where the whole interval lies within $\pm m$, else *better* or *worse* where it leaves out zero;
+# - *undecided* where neither holds: this run cannot tell.
+#
+# The claim counts as replicated only where every comparison says equivalent or better: in both scenarios, against PPO retrained with
+# the budget of this page and against the best that any retraining on this model can reach, exact planning.
+
+# %%
+outcomes, lines = {}, []
+for scenario_id, study in (("s2", s2), ("s3", s3)):
+    margin = 0.05 * abs(study["oracle"].start.mean() - study["ppo"].start.mean())
+    results.value(f"{scenario_id}.margin", margin, unit="reward", how="5 % of |oracle - base| at the start, plant")
+    for key, other in (("retrained", "retrained PPO"), ("exact", "exact planning")):
+        found = results.record["values"][f"{scenario_id}.minus-{key}"]
+        title = f"{scenario_id.upper()} against {other}"
+        outcomes[title] = equivalence(found["low"], found["high"], margin)
+        lines.append([title, found["value"], found["low"], found["high"], margin, outcomes[title]])
+results.table("effective", ["rollout(ppo)", "difference", "low", "high", "margin", "the interval says"], lines)
+
+# %% [markdown]
+# ```{restable} 05_the_service_changes/effective
+# :format: .2f
+# ```
+#
+# Read the rows against retrained PPO together with the training budget: "better" may say that rollout is good, or that the retraining was
+# short of steps. The rows against exact planning do not have this weakness.
+#
 # ## The same on the published traces
 #
 # The KTH traces are not ours to ship; where you have fetched them (`netrollout data fetch kth`), this section runs the same
@@ -309,18 +354,34 @@ else:
     results.not_run("published", why)
 
 # %%
+verdict, shown = effectiveness(outcomes)
 results.claim(
     "noms2024-as-effective-as-retraining", "samani2024online",
-    "Rollout with the old policy as base is as effective as a policy retrained on the new system.",
-    "as effective", "replicated" if abs(results.record["values"]["s2.behind-exact"]["value"]) < 1 else "not reproduced",
-    "Exact planning is the limit of retraining; the value is by how much it beats one-step rollout at the start of S2 on our "
-    "testbed, judged on held-out windows.", measured="s2.behind-exact")  # fmt: skip
+    "Rollout with the old policy as base is as effective as a policy retrained on the new system.", "as effective", verdict,
+    f"On our testbed, judged on held-out windows, the intervals of the paired differences say of rollout: {shown}. PPO was retrained "
+    f"for {retrain_steps} steps. The value is rollout minus exact planning, the limit of all retraining, on S2.",
+    measured="s2.minus-exact")  # fmt: skip
+
 # %%
+scratch = [repair for repair in fixed if repair.method == "retrain(ppo)"]
+arrived = sum(repair.reached for repair in scratch)
+results.value("clock.retrained", arrived, n=len(scratch), unit="trainings",
+              how=f"reached 95 % of the model's optimum within {clock_budget} steps")  # fmt: skip
 results.claim(
     "noms2024-seconds-against-hours", "samani2024online", "Rollout takes seconds where retraining takes minutes to hours.",
-    "seconds against minutes to hours", "not reproduced",
-    "On the same tabulated model exact planning takes milliseconds and retraining seconds; the measuring that all of them need "
-    "takes longer than either.", measured="clock.measuring")  # fmt: skip
+    "seconds against minutes to hours", "not reproduced" if 2 * arrived > len(scratch) else "algorithm differs",
+    f"On a tabulated model exact planning, the best retraining, needs no training step; of {len(scratch)} "
+    f"PPO retrainings {arrived} reached 95 % of its value within {clock_budget} steps (the seconds are in the chapter's table of the clock). "
+    "The published retraining calls a random forest at every step instead.", measured="clock.retrained")  # fmt: skip
+
+# %%
+results.claim(
+    "noms2024-text-against-code", "samani2024online",
+    "Rollout evaluates the base policy on the new system and improves on it, for a discounted reward.",
+    "one step of policy improvement, discount 0.99", "algorithm differs",
+    "For S2 and S3 the published code searches one step ahead, undiscounted, and closes the search with the critic from before the "
+    "change, so that the guarantee of improvement does not apply. The value is by how much rollout as the text defines it is above "
+    "that search on our testbed's S2.", measured="s2.undiscounted-loss")  # fmt: skip
 _ = results.write()
 
 # %% [markdown]

@@ -346,8 +346,10 @@ results.claim(
     "Rollout improves every base policy, and the trained base is the better one to roll out from.",
     "random < greedy < PPO", "replicated" if better and over.low > 0 and held.low <= 0 else "not reproduced",
     f"On our testbed's S1, judged on held-out visits: every base is improved: {'yes' if better else 'no'}; rollout of PPO above "
-    f"that of the random base: {'yes' if over.low > 0 else 'no'}. The value is by how much rollout of the greedy base is above that of PPO.",
+    f"that of the random base: {'yes' if over.low > 0 else 'no'}. The value: rollout of the greedy base minus that of PPO.",
     measured="s1.ppo-behind-greedy")  # fmt: skip
+
+# %%
 results.claim(
     "noms2024-multiagent-against-joint", "samani2024online",
     "Multi-agent rollout performs comparably to joint rollout at a fraction of its cost.",

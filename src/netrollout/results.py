@@ -17,9 +17,10 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -33,9 +34,14 @@ SCHEMA = 1
 PACKAGES = (
     "netrollout", "numpy", "scipy", "pandas", "scikit-learn", "gymnasium", "torch", "stable-baselines3", "sb3-contrib",
 )  # fmt: skip
-VERDICTS = (
-    "reproduced", "replicated", "algorithm differs", "not reproduced", "refuted", "not testable here",
-)  # fmt: skip
+VERDICTS = {
+    "reproduced": "the same data and the same algorithm gave what was published",
+    "replicated": "another system, measured by us, showed the same",
+    "algorithm differs": "what the published code runs is not what its text says, or what we run",
+    "not reproduced": "we looked and did not find it; our interval does not support it",
+    "refuted": "it contradicts the published data or a proof",
+    "not testable here": "the data or the machinery that a test needs are not available",
+}
 
 
 def repository() -> Path:
@@ -160,11 +166,12 @@ class Results:
             One sentence that defends the verdict.
         measured : str, optional
             Name of a value of this record.
+
+        Raises
+        ------
+        InputError
+            The value, the verdict or the source is unknown, see `check_claims`.
         """
-        if verdict not in VERDICTS:
-            raise InputError(f"claim {id!r}: verdict {verdict!r} is none of {', '.join(VERDICTS)}")
-        if measured is not None and measured not in self.record["values"]:
-            raise InputError(f"claim {id!r}: no value {measured!r} has been recorded before it")
         others = [claim for claim in self.record["claims"] if claim["id"] != id]
         entry = dict(
             id=id,
@@ -175,7 +182,13 @@ class Results:
             verdict=verdict,
             because=because,
         )
+        self._check([entry])
         self.record["claims"] = [*others, entry]
+
+    def _check(self, claims: list[dict[str, Any]]) -> None:
+        root = repository()
+        path = results_file(self.profile, self.notebook, Path("results"))
+        check_claims(self.record | {"claims": claims}, path, bibliography(root / "book" / "references.bib"))
 
     def not_run(self, name: str, why: str) -> None:
         """Say what was not run here; the book shows "not run here, because `why`"."""
@@ -183,12 +196,101 @@ class Results:
 
     def write(self) -> Path:
         """Write both files below ``results/<profile>/`` and return the path of the compared one."""
+        self._check(self.record["claims"])
         path = results_file(self.profile, self.notebook)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encode(self.record))
         ran = {"ran": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": time.monotonic() - self._began}
         path.with_suffix(".live.json").write_bytes(encode(self._live | ran))
         return path
+
+
+def bibliography(path: Path) -> frozenset[str] | None:
+    """Read the keys of a BibTeX file; None where there is no file."""
+    if not path.is_file():
+        return None
+    return frozenset(re.findall(r"^@\w+\{\s*([^,\s]+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE))
+
+
+def check_claims(record: Mapping[str, Any], path: Path, keys: Container[str] | None) -> None:
+    """Check that every claim of a record names what exists.
+
+    Parameters
+    ----------
+    record : mapping
+        As `load` returns it.
+    path : Path
+        The record's file, for the message.
+    keys : container of str, optional
+        Known BibTeX keys, see `bibliography`; sources are not checked where None.
+
+    Raises
+    ------
+    InputError
+        A claim's value, verdict or source is unknown; the message names file and claim.
+    """
+    for claim in record["claims"]:
+        place = f"{path}: claim {claim['id']!r}"
+        if claim["verdict"] not in VERDICTS:
+            raise InputError(f"{place}: verdict {claim['verdict']!r} is none of {', '.join(VERDICTS)}")
+        if claim["measured"] is not None and claim["measured"] not in record["values"]:
+            raise InputError(f"{place}: no value {claim['measured']!r} is recorded in this notebook")
+        if keys is not None and claim["source"] not in keys:
+            raise InputError(f"{place}: source {claim['source']!r} is no key of book/references.bib")
+
+
+def equivalence(low: float, high: float, margin: float) -> str:
+    """Say what the interval of a difference, ours minus theirs, shows.
+
+    Two policies are as effective as each other where the whole interval lies within the margin, which is fixed before
+    anything is measured; a point estimate near zero shows nothing.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends of the interval, in the unit of `margin`.
+    margin : float
+        Largest difference that does not matter; not negative.
+
+    Returns
+    -------
+    str
+        ``equivalent`` (within plus or minus the margin), else ``better`` or ``worse`` (zero lies outside), else
+        ``undecided``.
+
+    Raises
+    ------
+    InputError
+        The ends are the wrong way round or not numbers, or the margin is negative.
+    """
+    if not low <= high or not margin >= 0:
+        raise InputError(f"interval {low} to {high}, margin {margin}: need low <= high and margin >= 0")
+    if -margin <= low and high <= margin:
+        return "equivalent"
+    if low > 0:
+        return "better"
+    return "worse" if high < 0 else "undecided"
+
+
+def effectiveness(outcomes: Mapping[str, str]) -> tuple[str, str]:
+    """Judge the claim "as effective as" from what `equivalence` said of every comparison.
+
+    Parameters
+    ----------
+    outcomes : mapping of str to str
+        By the name of the comparison.
+
+    Returns
+    -------
+    verdict : str
+        ``replicated`` where every outcome is ``equivalent`` or ``better``, else ``not reproduced``.
+    because : str
+        The outcomes in words.
+    """
+    if not outcomes:
+        raise InputError("no comparison to judge; give at least one outcome")
+    held = all(outcome in ("equivalent", "better") for outcome in outcomes.values())
+    return "replicated" if held else "not reproduced", "; ".join(f"{name}: {word}" for name, word in outcomes.items())
 
 
 def results_file(profile: str, notebook: str, root: Path | None = None) -> Path:

@@ -1,6 +1,7 @@
 """The pages: complete without a network, every figure described, every number from a record."""
 
 import gzip
+import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,8 +10,8 @@ import nbformat
 import pytest
 import yaml
 
-from netrollout.results import Results
-from netrollout.workflow import WorkflowError, build_html, executed, stage
+from netrollout.results import Results, sha256
+from netrollout.workflow import WorkflowError, build_html, execute, executed, read_graph, stage
 
 ROOT = Path(__file__).resolve().parents[2]
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
@@ -53,8 +54,8 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def make_site(folder, monkeypatch, text=TEXT):
-    """Lay out a checkout with one executed notebook and its record, and build its book."""
+def lay_out(folder, monkeypatch, entry):
+    """Lay out a checkout whose book has one notebook, and work in it."""
     shutil.copytree(ROOT / "book", folder / "book")
     shutil.copy(ROOT / "_config.yml", folder)
     chapters = [
@@ -67,10 +68,15 @@ def make_site(folder, monkeypatch, text=TEXT):
     toc = {"format": "jb-book", "root": "book/intro", "parts": [{"caption": "One", "chapters": chapters}]}
     (folder / "_toc.yml").write_text(yaml.safe_dump(toc))
     (folder / "notebooks").mkdir()
-    (folder / "notebooks" / "params.yml").write_text("01_a: {}\n")
+    (folder / "notebooks" / "params.yml").write_text(yaml.safe_dump({"01_a": entry}))
     (folder / "data" / "mesh").mkdir(parents=True)
     (folder / "data" / "mesh" / "s9.csv.gz").write_bytes(gzip.compress(TRACE.encode()))
     monkeypatch.chdir(folder)
+
+
+def make_site(folder, monkeypatch, text=TEXT):
+    """Lay out a checkout with one executed notebook and its record, and build its book."""
+    lay_out(folder, monkeypatch, {})
     results = Results("01_a", "quick", {"seed": 1})
     results.value("mean", 12.3456, low=11, high=13, n=40, unit="s", how="bootstrap")
     results.value("share", 0.25)
@@ -149,6 +155,31 @@ def test_search_and_dark_mode_work_from_the_build(pages):
     page = next(page for page in pages if page.path.name == "intro.html")
     assert (page.path.parents[1] / "searchindex.js").is_file()
     assert "theme-switch-button" in page.text
+
+
+def test_without_its_data_a_chapter_shows_the_full_results_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("NETROLLOUT_DATA", str(tmp_path / "fetched"))
+    lay_out(tmp_path, monkeypatch, {"data": ["kth"]})
+    trace = tmp_path / "data" / "mesh" / "s9.csv.gz"
+    results = Results("01_a", "full", {"seed": 1}, data={"kth_traces": trace})
+    results.value("gain", 0.75, low=0.5, high=1, unit="req/s")
+    results.write()
+    cell = nbformat.v4.new_code_cell("plot()")
+    cell.metadata["mystnb"] = {"image": {"alt": "one pixel"}}
+    text = [
+        nbformat.v4.new_markdown_cell(words) for words in ("# One\n\nIntroduction.", "Gain {res}`01_a/gain:interval`.")
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=[text[0], cell, text[1]]), tmp_path / "notebooks" / "01_a.ipynb")
+    execute(tmp_path, "quick", "01_a", read_graph(tmp_path)["01_a"])
+    stage(tmp_path, "quick")
+    build_html(tmp_path)
+    page = (tmp_path / "build" / "html" / "notebooks" / "01_a.html").read_text(encoding="utf-8")
+    assert '<span class="result">0.75 (0.5 to 1)\u00a0req/s</span>' in page
+    assert page.index("Not run here") < page.index("Introduction.") and "Quick profile" not in page
+    words = re.sub("<[^>]*>", "", page)
+    assert sha256(trace)[:12] in words and "netrollout data fetch kth" in words and "one pixel" in words
+    overview = (tmp_path / "build" / "html" / "book" / "results.html").read_text(encoding="utf-8")
+    assert "No results of the quick profile are there." in overview and 'id="full-01-a"' in overview
 
 
 def chapter(site):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netrollout.catalog import context, make, policy_table, setting_path
-from netrollout.catalog.study import reward_path
+from netrollout.catalog.study import reward_path, undiscounted_table
 from netrollout.dp import MDP, evaluate_policy
 from netrollout.policies import random_table
 
@@ -21,3 +21,11 @@ def test_the_path_walks_one_level_a_cycle_and_stays():
     plant = make("mesh-s2")
     path = setting_path(plant, policy_table("static(p=0.6,c=2)", context("mesh-s2")), 6)
     assert path.tolist() == [[5, 4], [4, 3], [3, 2], [3, 1], [3, 1], [3, 1], [3, 1]]
+
+
+def test_what_the_published_code_runs_does_not_discount_its_critic():
+    plant = make("mesh-s2", discount=0.5)
+    mdp, base = MDP.from_system(plant), policy_table("static", context("mesh-s2"))
+    critic = np.random.default_rng(1).normal(size=mdp.n_states)
+    following = (mdp.transition @ critic).reshape(mdp.reward.shape)
+    assert np.array_equal(undiscounted_table(mdp, base, critic), np.argmax(mdp.reward + following, axis=1))

@@ -130,6 +130,7 @@ def _tables(worlds: Context, trained: Trained, refit: int) -> dict[str, Any]:
         "optimal": policy_table("optimal", worlds),
         "ppo": ppo,
         "rollout(ppo, terminal=stale)": rollout_table(newest, ppo, terminal="stale", stale_value=critic),
+        "rollout(ppo, terminal=stale), undiscounted": undiscounted_table(newest, ppo, critic),
         "rollout(ppo, terminal=zero)": rollout_table(newest, ppo, terminal="zero"),
         "rollout(ppo)": rollout_table(newest, ppo),
         "rollout(static)": policy_table("rollout(static)", worlds),
@@ -144,6 +145,20 @@ def _tables(worlds: Context, trained: Trained, refit: int) -> dict[str, Any]:
     if trained.warm is not None:
         tables["retrain(ppo, warm=true)"] = trained.warm[refit]
     return tables
+
+
+def undiscounted_table(mdp: MDP, base: Ints, stale_value: Floats) -> Ints:
+    """Return the policy (S,) that maximises the reward plus the stale value, undiscounted, of the next state.
+
+    This is what the published code of the scenarios S2 and S3 runs under the name of rollout: a search of depth one
+    that the old policy's critic closes.
+
+    Parameters
+    ----------
+    base : (S,) joint actions, for ties
+    stale_value : (S,) the critic's values, from before the change
+    """
+    return rollout_table(mdp, base, terminal="stale", stale_value=stale_value / mdp.discount)  # cancels the discount
 
 
 class _Judge:

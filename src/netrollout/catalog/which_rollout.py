@@ -137,7 +137,9 @@ def daily_policies(
         if any("ppo" in name for name in names):
             Parallel(n_jobs=-1)(delayed(_train)(seed, r, steps, file) for r, file in enumerate(networks))
         cells = [(change, r) for change in changes for r in range(refits)]
-        jobs = (delayed(_daily_row)(change, names, seed, r, (episodes, cycles), steps, networks[r]) for change, r in cells)
+        jobs = (
+            delayed(_daily_row)(change, names, seed, r, (episodes, cycles), steps, networks[r]) for change, r in cells
+        )
         rows = dict(zip(cells, Parallel(n_jobs=-1)(jobs), strict=True))
     return {change: _gather([rows[change, r] for r in range(refits)]) for change in changes}
 

@@ -177,8 +177,9 @@ class Fleet:
         waiting = _within(x.waiting + arrivals - workers, 0, MOST_WAITING)
         asked, left = workers.sum(axis=1), waiting.sum(axis=1)
         over = np.maximum(asked - self.budget, 0)
-        reward = -(WORKER * asked + WAITING * left + OVER * over) / self.components
-        metrics = {"waiting": left / self.components, "workers": asked / self.components, "over": over.astype(float)}
+        k = self.components
+        reward = asked * (-WORKER / k) + left * (-WAITING / k) + over * (-OVER / k)
+        metrics = {"waiting": left / k, "workers": asked / k, "over": over.astype(float)}
         return Step(FleetState(waiting, workers), reward, np.zeros(len(reward), dtype=bool), metrics)
 
     def step(self, x: FleetState, u: Ints, rng: np.random.Generator) -> Step:

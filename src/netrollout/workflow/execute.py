@@ -12,8 +12,9 @@ import nbformat
 
 from netrollout.results import results_file
 from netrollout.workflow.errors import WorkflowError
-from netrollout.workflow.graph import parameters
+from netrollout.workflow.graph import not_here, parameters
 from netrollout.workflow.paths import executed
+from netrollout.workflow.standin import stand_in
 
 HEARTBEAT = 15.0  # s between two lines about a running notebook
 
@@ -21,11 +22,16 @@ HEARTBEAT = 15.0  # s between two lines about a running notebook
 def execute(root: Path, profile: str, name: str, entry: dict[str, Any]) -> None:
     """Run a notebook with the profile's parameters, in the folder ``notebooks``, by the interpreter that runs this.
 
+    Where data that it cannot do without have not been fetched, the committed full results stand in for a run.
+
     Raises
     ------
     WorkflowError
         A cell raised, or the notebook wrote no results.
     """
+    if not_here(root, entry):
+        stand_in(root, profile, name, entry)
+        return
     import papermill
     from traitlets.config import Config
 

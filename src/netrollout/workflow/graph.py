@@ -8,7 +8,7 @@ import yaml
 from doit.exceptions import TaskFailed
 
 from netrollout.results import results_file
-from netrollout.traces import data_folder
+from netrollout.traces import data_folder, fetched
 from netrollout.types import InputError
 from netrollout.workflow.errors import WorkflowError
 from netrollout.workflow.paths import PROFILES, executed
@@ -49,15 +49,32 @@ def parameters(entry: dict[str, Any], profile: str) -> dict[str, Any]:
     return {"profile": profile} | (entry["quick"] if profile == "quick" else {})
 
 
+def not_here(root: Path, entry: dict[str, Any]) -> list[str]:
+    """List what a notebook cannot run without and nobody has fetched.
+
+    A name under ``data`` is a folder of ``data/``, which is shipped, or else a name or collection of the registry.
+
+    Raises
+    ------
+    InputError
+        A name that is neither.
+    """
+    return [name for name in entry["data"] if not (root / "data" / name).is_dir() and not fetched(name)]
+
+
 def notebook_sources(root: Path, profile: str, name: str, entry: dict[str, Any]) -> list[str]:
     """List the files whose content decides what a notebook finds."""
     shipped = [path for folder in entry["data"] for path in _files(root / "data" / folder)]
-    fetched = data_folder().glob("*/*") if entry["optional"] else []
+    asked = entry["optional"] or [name for name in entry["data"] if not (root / "data" / name).is_dir()]
+    brought = data_folder().glob("*/*") if asked else []
     needs = [results_file(profile, need, root / "results") for need in entry["needs"]]
+    committed = results_file("full", name, root / "results")
+    if profile != "full" and not_here(root, entry) and committed.is_file():
+        needs.append(committed)  # stands in for a run, see `netrollout.workflow.standin`
     # The command line and the workflow run notebooks; notebooks do not run them.
     package = root / "src" / "netrollout"
     code = [path for path in _files(package) if path.relative_to(package).parts[0] not in ("cli", "workflow")]
-    return _sorted(root, [root / "notebooks" / f"{name}.ipynb", *code, *shipped, *fetched, *needs])
+    return _sorted(root, [root / "notebooks" / f"{name}.ipynb", *code, *shipped, *brought, *needs])
 
 
 def book_sources(root: Path, profile: str) -> list[str]:

@@ -64,7 +64,7 @@ def stage_notebook(source: Path, target: Path, profile: str) -> None:
                 raise WorkflowError(f"cell {index} of {source.stem} has not run")
             if any(output.output_type == "error" for output in cell.outputs):
                 raise WorkflowError(f"cell {index} of {source.stem} shows an error")
-    if profile == "quick":
+    if profile == "quick" and "stand_in" not in notebook.metadata:
         notebook.cells.insert(1, nbformat.v4.new_markdown_cell(NOTE, id="quick-profile"))
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)
