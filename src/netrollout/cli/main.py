@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from netrollout.cli import compare, data, evaluate, systems, testbed, train
+from netrollout.cli import adapt, compare, data, evaluate, export, systems, testbed, train
 from netrollout.types import InputError
 
 app = typer.Typer(
@@ -19,9 +19,11 @@ app = typer.Typer(
 app.command("systems")(systems.systems)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("adapt")(adapt.adapt)
 app.command("train")(train.train)
 app.add_typer(data.app, name="data")
 app.add_typer(testbed.app, name="testbed")
+app.add_typer(export.app, name="export")
 
 
 def main() -> None:

@@ -1,0 +1,175 @@
+"""The log of a closed loop: JSON lines, a header and one line per cycle, on the disk before the next cycle begins.
+
+A loop that was killed in the middle of a line has a truncated last line; it is dropped when the loop is resumed, and
+that cycle is run again.  So a log has neither a gap nor a cycle twice.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from netrollout.adapt.cycle import Controller, Record
+from netrollout.adapt.plants import Window
+from netrollout.systems.mesh import MeshState
+from netrollout.types import InputError
+
+SCHEMA = 1
+
+
+class Journal:
+    """Writes the cycles of a loop; use it as a context manager.
+
+    Parameters
+    ----------
+    file : path
+    header : dict
+        What the run is: everything that a resumed run must agree with.
+    resume : bool
+        Whether to go on with a log that exists.
+
+    Attributes
+    ----------
+    cycles : list of dict
+        The cycles that the log held already, in order.
+
+    Raises
+    ------
+    InputError
+        If the log exists and is not to be resumed, is missing and is to be, belongs to another run, or is not a log.
+    """
+
+    def __init__(self, file: str | Path, header: Mapping[str, Any], resume: bool) -> None:
+        self._file = Path(file)
+        self.cycles: list[dict[str, Any]] = []
+        if not self._file.parent.is_dir() or self._file.is_dir():
+            raise InputError(f"--log {file}: give a file in a folder that exists")
+        if resume != self._file.exists():
+            told = "does not exist; leave out --resume" if resume else "exists; give --resume to go on with it"
+            raise InputError(f"--log {file} {told}, or give another name")
+        wanted = json.loads(json.dumps({"schema": SCHEMA, **header}))
+        if resume:
+            found, self.cycles, kept = read_journal(self._file)
+            differs = [key for key, value in wanted.items() if found.get(key) != value]
+            if differs:
+                key = differs[0]
+                raise InputError(f"--log {file}: was made with {key}={found.get(key)}, not {wanted[key]}")
+            os.truncate(self._file, kept)
+        self._stream = self._file.open("a", encoding="utf-8")
+        if not resume:
+            self._write({**wanted, "begun": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")})
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def add(self, record: Record, after: MeshState, names: tuple[str, ...]) -> None:
+        """Append a cycle; `after` is the plant's state after it, `names` those of the controls and their order."""
+        self._write(as_line(record, after, names))
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        self._stream.write(json.dumps(line, allow_nan=False) + "\n")
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+
+
+def as_line(record: Record, after: MeshState, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return a record as JSON can hold it; what is not finite is null."""
+    window = record.window
+    line = {
+        "cycle": record.cycle,
+        "time": datetime.now(UTC).strftime("%H:%M:%S.%f")[:-3],
+        "setting": dict(zip(names, window.setting.tolist(), strict=True)),
+        "load": window.load,
+        "next_load": int(after.load[0]),
+        "d": window.d.tolist(),
+        "busy": window.busy,
+        "usable": window.usable,
+        "expected": window.expected,
+        "reward": record.reward,
+        "violation": record.violation,
+        "predicted": record.predicted.tolist(),
+        "residual": record.residual,
+        "alarm": record.alarm,
+        "explored": record.explored,
+        "action": np.asarray(record.action).tolist(),
+        "seconds": dict(record.seconds),
+        "notes": dict(window.notes),
+    }
+    plain: dict[str, Any] = _finite(line)
+    return plain
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def read_journal(file: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
+    """Return header, cycles, and the length in bytes of the complete lines of a log.
+
+    Raises
+    ------
+    InputError
+        If a complete line is no JSON, the header is missing, or a cycle is missing or comes twice.
+    """
+    content = Path(file).read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    lines = []
+    for number, text in enumerate(whole.splitlines(), 1):
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            raise InputError(f"{file}: line {number} is not JSON; the file is not a log of adapt") from None
+    if not lines or not isinstance(lines[0], dict) or lines[0].get("schema") != SCHEMA:
+        raise InputError(f"{file}: line 1 is not the header of a log of adapt (schema {SCHEMA})")
+    for number, line in enumerate(lines[1:]):
+        if not isinstance(line, dict) or line.get("cycle") != number:
+            raise InputError(f"{file}: line {number + 2} should be cycle {number}")
+    return lines[0], lines[1:], len(whole)
+
+
+def replay(controller: Controller, cycles: list[dict[str, Any]], start: MeshState) -> MeshState:
+    """Let a fresh controller live through logged cycles again; return the state to go on in."""
+    x = start
+    for line in cycles:
+        controller.decide(x)
+        controller.learn(window_of(line))
+        x = MeshState(np.array([list(line["setting"].values())]), np.array([line["next_load"]]))
+    return x
+
+
+def window_of(line: Mapping[str, Any]) -> Window:
+    """Return the window of a logged cycle."""
+
+    def number(value: float | None) -> float:
+        return float("nan") if value is None else float(value)
+
+    return Window(
+        np.array(list(line["setting"].values())),
+        int(line["load"]),
+        np.array([number(d) for d in line["d"]]),
+        busy=number(line["busy"]),
+        usable=bool(line["usable"]),
+        expected=number(line["expected"]),
+        notes=line["notes"],
+    )

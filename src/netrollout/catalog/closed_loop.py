@@ -1,0 +1,284 @@
+"""Closed loops by name: the worlds of a scenario, the controllers that act in them, and their plants.
+
+Every loop begins at the resting state of the base policy, the optimum of the model from before the change.  The
+controller knows that model and nothing of the change; the plant's windows are held out from it.
+
+Letters: M controls, S states, G grid points, L load levels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netrollout.adapt import (
+    ADAPTIVE,
+    EXPLORATIONS,
+    STRATEGIES,
+    Controller,
+    Explorer,
+    Follow,
+    Hpa,
+    Planner,
+    RecordedPlant,
+    Relearned,
+    Rule,
+    Sight,
+    SimulatedPlant,
+    Window,
+    best_setting,
+    held_rewards,
+    moved,
+)
+from netrollout.adapt.physics import Curves, curves
+from netrollout.catalog.realise import learned as fitted
+from netrollout.catalog.realise import rows, split
+from netrollout.catalog.registry import make
+from netrollout.catalog.scenario import load_scenario
+from netrollout.models import Queueing
+from netrollout.models.drift import make_detector
+from netrollout.policies import hold_table
+from netrollout.systems.mesh import Mesh, MeshState, ResponseTable
+from netrollout.traces import shipped
+from netrollout.types import Floats, InputError, Ints
+
+if TYPE_CHECKING:
+    from netrollout.testbed.live import LivePlant
+
+DETECTOR, SETTING = "page-hinkley", 10.0  # see `netrollout.catalog.closed_loop_study.calibrated`
+TARGETS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # of the autoscaler
+TRAINING = 4  # cycles that a retraining takes: 10 s of training in cycles of 2.5 s
+SETTLING = 60  # cycles until every policy rests
+
+LIVE = {
+    "S2": "the service gets heavier, as in the trace",
+    "S2-slow": "node 1 becomes as much slower as the service gets heavier in S2",
+    "S2-kill": "the process of node 1 is killed and returns",
+    "S3": "the load starts to move",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """The worlds of a closed loop.
+
+    Attributes
+    ----------
+    name : str
+        One of `LIVE`.
+    model : Mesh
+        What the controller knows: the model from before the change, on the grid of after it.
+    before, after : Mesh
+        The simulated plant; `after` is also what the oracles plan on.
+    busy : pair of (G,) share of node 1's worker time in use, before and after
+    base : (S,) joint actions of the base policy
+    planner : Planner
+    resting : (M,) where the base policy rests
+    curves : Curves
+        Of a queueing formula fit on the same visits as the model.
+    target : float
+        Of the autoscaler: the one of `TARGETS` that earns most on the model from before the change.
+    """
+
+    name: str
+    model: Mesh
+    before: Mesh
+    after: Mesh
+    busy: tuple[Floats, Floats]
+    base: Ints
+    planner: Planner
+    resting: Ints
+    curves: Curves
+    target: float
+
+
+@lru_cache(maxsize=16)
+def make_loop(name: str, seed: int = 0, refit: int | None = None) -> Loop:
+    """Return the worlds of a scenario; `refit` is a bootstrap resample of the model's visits.
+
+    Raises
+    ------
+    InputError
+        If there is no such scenario.
+    """
+    if name not in LIVE:
+        raise InputError(f"unknown scenario {name!r} of the closed loop; known: {', '.join(LIVE)}")
+    system = f"mesh-{name[:2].lower()}"
+    options: dict[str, Any] = {"seed": seed}
+    after = _mesh(make(system, phase="after", side="plant", **options))
+    learned = _mesh(make(system, phase="before", side="model", refit=refit, **options))
+    before = after if len(after.loads) > 1 else _mesh(make(system, phase="before", side="plant", **options))
+    formula = _formula(system, seed, refit)
+    hypotheses = curves(formula, after)
+    model = after.with_response(_extended(learned, after, hypotheses))
+    planner = Planner(model)
+    base = planner.base(model)
+    busy = (_busy(system, "before", after), _busy(system, "after", after))
+    resting = rest(model, planner, Follow(base), _start(model))
+    target = _best_target(model, planner, busy[0], resting)
+    return Loop(name, model, replace(before, load_move=0.0), after, busy, base, planner, resting, hypotheses, target)
+
+
+def _mesh(system: Any) -> Mesh:
+    assert isinstance(system, Mesh)
+    return system
+
+
+def _formula(system: str, seed: int, refit: int | None) -> Queueing:
+    formula = fitted(load_scenario(system), "before", "queueing", seed, refit, "model")[1]
+    assert isinstance(formula, Queueing)
+    return formula
+
+
+def _extended(known: Mesh, mesh: Mesh, hypotheses: Curves) -> ResponseTable:
+    """Extend a response known at the first load to all loads: at a load never met, moved as the formula says."""
+    windows = np.concatenate([known.response.windows] * (len(mesh.loads) // len(known.loads)))
+    unchanged = hypotheses.logs[hypotheses.nearest(np.zeros(2))]
+    first = np.concatenate([unchanged[: known.n_states]] * (len(mesh.loads) // len(known.loads)))
+    return ResponseTable(windows * np.exp(unchanged - first)[:, None, :])
+
+
+def _start(mesh: Mesh) -> Ints:
+    assert mesh.start is not None
+    setting: Ints = mesh.start.setting[0]
+    return setting
+
+
+def _busy(system: str, phase: Any, mesh: Mesh) -> Floats:
+    """Return the mean share of node 1's worker time in use at every grid point of the mesh, (G,)."""
+    frame = rows(load_scenario(system), "after" if len(mesh.loads) > 1 else phase)
+    mean: Floats = frame.groupby("grid")["busy_1"].mean().reindex(range(mesh.n_states)).to_numpy()
+    return mean
+
+
+def rest(model: Mesh, planner: Planner, rule: Rule, setting: Ints, busy: Floats | None = None) -> Ints:
+    """Return where a rule rests, (M,), load unmoved at its first level."""
+    window = None
+    for _ in range(SETTLING):
+        x = MeshState(setting[None], np.zeros(1, dtype=np.int64))
+        setting = moved(model, setting, planner.actions[rule.act(Sight(int(model.index(x)[0]), setting, window))])
+        grid = int(model.index(MeshState(setting[None], x.load))[0])
+        window = Window(setting, 0, np.empty(0), busy=float("nan") if busy is None else float(busy[grid]))
+    return setting
+
+
+def _best_target(model: Mesh, planner: Planner, busy: Floats, resting: Ints) -> float:
+    """Return the autoscaler's target that earns most before the change, from the base policy's resting state."""
+    reward = held_rewards(model)
+
+    def earned(target: float) -> float:
+        x = rest(model, planner, Hpa(model, target), resting, busy)
+        return float(reward[int(model.index(MeshState(x[None], np.zeros(1, dtype=np.int64)))[0])])
+
+    return max(TARGETS, key=earned)
+
+
+def controller(loop: Loop, policy: str, exploration: str = "none", seed: int = 0, change_at: int = 0) -> Controller:
+    """Return a fresh controller.
+
+    Parameters
+    ----------
+    loop : Loop
+    policy : str
+        One of `netrollout.adapt.STRATEGIES`.
+    exploration : str
+        One of `netrollout.adapt.EXPLORATIONS`; only policies that plan on the relearned model explore.
+    seed : int
+        Of the exploration.
+    change_at : int
+        Cycle of the change, which only ``rollout-true`` is told.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, or a policy without a model is to explore.
+    """
+    if policy not in STRATEGIES:
+        raise InputError(f"unknown policy {policy!r} of the closed loop; known: {', '.join(STRATEGIES)}")
+    if exploration != "none" and policy not in ADAPTIVE:
+        raise InputError(f"--explore {exploration}: {policy} does not plan; give one of {', '.join(ADAPTIVE)}")
+    if exploration not in EXPLORATIONS:
+        raise InputError(f"unknown exploration {exploration!r}; known: {', '.join(EXPLORATIONS)}")
+    return Controller(
+        Relearned(loop.model, loop.curves),
+        make_detector(DETECTOR, SETTING),
+        loop.planner,
+        loop.base,
+        plan=ADAPTIVE.get(policy, "base"),
+        explorer=Explorer(exploration, seed),
+        rule=_rule(loop, policy, change_at),
+        training=TRAINING if policy == "retrain" else 0,
+    )
+
+
+def _rule(loop: Loop, policy: str, change_at: int) -> Rule | None:
+    if policy in ADAPTIVE:
+        return None
+    if policy == "hpa":
+        return Hpa(loop.model, loop.target)
+    if policy in ("rollout-true", "optimum"):
+        return _Informed(loop, change_at, "dp" if policy == "optimum" else "rollout")
+    targets = {"none": _start, "static": best_setting, "static-new": lambda model: best_setting(loop.after)}
+    table = loop.base if policy == "base" else hold_table(loop.model, targets[policy](loop.model))
+    return Follow(table)
+
+
+class _Informed:
+    """The base policy, and from the change on a plan made on the true new system."""
+
+    def __init__(self, loop: Loop, change_at: int, plan: str) -> None:
+        true = loop.planner.plan(plan, loop.after, loop.base).table
+        self._tables, self._change_at, self._cycle = (loop.base, true), change_at, 0
+
+    def act(self, sight: Sight) -> int:
+        """Return a joint action."""
+        self._cycle += 1
+        return int(self._tables[self._cycle > self._change_at][sight.index])
+
+
+def simulated(loop: Loop, change_at: int, seed: int, x: MeshState | None = None, cycle: int = 0) -> SimulatedPlant:
+    """Return the simulated plant, at the base policy's resting state or in state x at a later cycle.
+
+    Raises
+    ------
+    InputError
+        If no trace tells how the scenario goes on after its change.
+    """
+    if loop.name not in ("S2", "S3"):
+        raise InputError(f"scenario {loop.name} is known on the testbed only; the simulator has S2 and S3")
+    at = x or MeshState(loop.resting[None], np.zeros(1, dtype=np.int64))
+    return SimulatedPlant(loop.before, loop.after, change_at, at.setting[0], seed, int(at.load[0]), loop.busy, cycle)
+
+
+def recorded(loop: Loop, phase: str = "after") -> RecordedPlant:
+    """Return the held-out windows of the scenario's trace, in the order in which they were measured."""
+    system = f"mesh-{loop.name[:2].lower()}"
+    scenario = load_scenario(system)
+    frame = split(rows(scenario, "before" if phase == "before" else "after"), "plant")
+    d = frame[[f"d_{service}" for service in scenario.services]].to_numpy()
+    return RecordedPlant(loop.model, frame["grid"].to_numpy(), d, loop.resting)
+
+
+def live(
+    loop: Loop, change_at: int, seed: int, x: MeshState | None = None, cycle: int = 0, foreign_limit: float = 0.5
+) -> LivePlant:
+    """Return the live mesh, at the base policy's resting state or in state x at a later cycle."""
+    from netrollout.testbed.live import Change, LivePlant
+
+    scenario = load_scenario(f"mesh-{loop.name[:2].lower()}")
+    demand, heavier = (
+        {s: float(shipped(scenario.trace[phase]).header[f"demand_{s}"].split()[0]) for s in scenario.services}
+        for phase in ("before", "after")
+    )
+    changes = {
+        "S2": Change(demand=heavier),
+        "S2-slow": Change(slow={1: heavier["compute"] / demand["compute"]}),
+        "S2-kill": Change(kill="node1"),
+        "S3": Change(load_moves=True),
+    }
+    at = x or MeshState(loop.resting[None], np.zeros(1, dtype=np.int64))
+    return LivePlant(loop.after, demand, changes[loop.name], change_at, at.setting[0], seed, int(at.load[0]), cycle,
+                     foreign_limit=foreign_limit)  # fmt: skip

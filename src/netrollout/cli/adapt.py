@@ -1,0 +1,225 @@
+"""`netrollout adapt`: the closed loop, live to watch, every cycle in a log."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from netrollout.cli.common import JsonFile, notice
+from netrollout.seeding import SEEDS
+from netrollout.types import InputError
+
+if TYPE_CHECKING:
+    from netrollout.adapt import Controller, Plant, Record
+    from netrollout.catalog.closed_loop import Loop
+    from netrollout.systems.mesh import MeshState
+
+PLANTS = ("simulator", "testbed", "trace")
+SHOWN = 12  # cycles in the live view
+
+
+def adapt(
+    plant: Annotated[str, typer.Option("--plant", help=f"One of {', '.join(PLANTS)}.")] = "simulator",
+    scenario: Annotated[str, typer.Option("--scenario", help="S2, S2-slow, S2-kill or S3.")] = "S2",
+    policy: Annotated[
+        str,
+        typer.Option(
+            "--policy",
+            help="none, static, static-new, hpa, base, retrain, walk, dp, rollout-1, rollout, rollout-true, optimum.",
+        ),
+    ] = "rollout",
+    explore: Annotated[str, typer.Option("--explore", help="none, epsilon, optimism or thompson.")] = "none",
+    cycles: Annotated[int, typer.Option("--cycles", min=1, help="Cycles in all.")] = 150,
+    change_at: Annotated[int, typer.Option("--change-at", min=0, help="Cycle of the change, from 0.")] = 50,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=SEEDS - 1)] = 0,
+    log: Annotated[Path | None, typer.Option("--log", metavar="FILE", help="JSON lines, one per cycle.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the log.")] = False,
+    foreign_limit: Annotated[
+        float | None,
+        typer.Option("--foreign-limit", min=0.0, help="Testbed: cores of other processes that mark a window; 0.5."),
+    ] = None,
+    spec: Annotated[Path | None, typer.Option("--spec", metavar="FILE", help="Your own system (YAML).")] = None,
+    trace: Annotated[Path | None, typer.Option("--trace", metavar="FILE", help="Its trace (CSV).")] = None,
+    at: Annotated[str | None, typer.Option("--at", metavar="SETTING", help="Where your system stands.")] = None,
+    report: Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Report on your system.")] = None,
+    json: JsonFile = None,
+) -> None:
+    """Run the control cycle on a plant that changes, or, with --spec and --trace, on a system of your own."""
+    if (spec is None) != (trace is None):
+        raise InputError("--spec and --trace go together: give both or neither")
+    if spec is None and (at, report, json) != (None, None, None):
+        raise InputError("--at, --report and --json belong to --spec and --trace, a system of your own")
+    if spec is not None and trace is not None:
+        from netrollout.cli.own import run_own
+
+        run_own(spec, trace, at, report, json, seed)
+        return
+    if plant not in PLANTS:
+        raise InputError(f"--plant {plant}: choose one of {', '.join(PLANTS)}")
+    if foreign_limit is not None and plant != "testbed":
+        raise InputError(f"--foreign-limit belongs to --plant testbed; the {plant} shares its time with nobody")
+    if resume and log is None:
+        raise InputError("--resume needs the --log to go on with")
+    with _one_line_errors():
+        _loop(
+            plant,
+            scenario,
+            policy,
+            explore,
+            cycles,
+            change_at,
+            seed,
+            log,
+            resume,
+            0.5 if foreign_limit is None else foreign_limit,
+        )
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Turn what the testbed expects to go wrong into an error of one line."""
+    from netrollout.testbed import EnvoyMissing, MeshError
+
+    try:
+        yield
+    except (EnvoyMissing, MeshError) as error:
+        raise InputError(str(error)) from None
+
+
+def _loop(
+    plant: str, scenario: str, policy: str, explore: str, cycles: int, change_at: int, seed: int, log: Path | None,
+    resume: bool, foreign_limit: float,
+) -> None:  # fmt: skip
+    from netrollout.adapt import Journal, replay
+    from netrollout.catalog.closed_loop import controller, make_loop
+    from netrollout.systems.mesh import MeshState
+
+    worlds = make_loop(scenario)
+    brain = controller(worlds, policy, explore, seed, change_at)
+    x, done = MeshState(worlds.resting[None], worlds.resting[:1] * 0), 0
+    with ExitStack() as stack:
+        stack.enter_context(_terminable())
+        journal = None
+        if log is not None:
+            header = {"plant": plant, "scenario": scenario, "policy": policy, "explore": explore, "seed": seed,
+                      "change_at": change_at, **_machine(plant, foreign_limit)}  # fmt: skip
+            journal = stack.enter_context(Journal(log, header, resume))
+            x, done = replay(brain, journal.cycles, x), len(journal.cycles)
+        try:
+            world = stack.enter_context(_plant(plant, worlds, change_at, seed, x, done, foreign_limit))
+            with _view(worlds, brain, policy, change_at) as show:
+                for _ in range(done, cycles):
+                    record = brain.step(world)
+                    if journal is not None:
+                        journal.add(record, world.state, tuple(c.name for c in worlds.model.controls))
+                    show(record)
+        except KeyboardInterrupt:
+            again = "; the same command with --resume goes on" if log is not None else ""
+            notice(f"stopped after cycle {brain.cycle - 1}{again}")
+            raise typer.Exit(130) from None
+    notice(f"{brain.cycle} cycles" + (f", written to {log}" if log is not None else ""))
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM stop the loop as cleanly as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _machine(plant: str, foreign_limit: float) -> dict[str, Any]:
+    if plant != "testbed":
+        return {}
+    from netrollout.testbed.campaign import machine
+    from netrollout.testbed.envoy import envoy_version
+
+    return {"machine": machine(), "envoy": envoy_version(), "foreign_limit": foreign_limit}
+
+
+@contextmanager
+def _plant(
+    kind: str, worlds: Loop, change_at: int, seed: int, x: MeshState, done: int, foreign_limit: float
+) -> Iterator[Plant]:
+    from netrollout.catalog.closed_loop import live, recorded, simulated
+
+    if kind == "testbed":
+        with live(worlds, change_at, seed, x, done, foreign_limit) as plant:
+            yield plant
+    elif kind == "simulator":
+        yield simulated(worlds, change_at, seed, x, done)
+    elif done:
+        raise InputError("--resume: a trace is replayed in a moment; delete the log and begin again")
+    else:
+        yield recorded(worlds)
+
+
+@contextmanager
+def _view(worlds: Loop, brain: Controller, policy: str, change_at: int) -> Iterator[Callable[[Record], None]]:
+    """Show the newest cycles: a live table on a terminal, one line each elsewhere."""
+    from rich.live import Live
+
+    records: deque[Record] = deque(maxlen=SHOWN)
+    if not sys.stdout.isatty():
+        yield lambda record: print("  ".join(_cells(record, worlds, change_at)), flush=True)
+        return
+    with Live(auto_refresh=False) as screen:
+
+        def show(record: Record) -> None:
+            records.append(record)
+            screen.update(_table(records, worlds, brain, policy, change_at), refresh=True)
+
+        yield show
+
+
+COLUMNS = (
+    "cycle",
+    "configuration",
+    "load (req/s)",
+    "response (ms)",
+    "bound",
+    "reward",
+    "residual",
+    "decision (ms)",
+    "",
+)
+
+
+def _table(records: deque[Record], worlds: Loop, brain: Controller, policy: str, change_at: int) -> Any:
+    from rich.table import Table
+
+    title = f"{worlds.name}, {policy}: the change strikes at cycle {change_at}; {brain.relearned.alarms} alarms so far"
+    table = Table(title=title, caption="Ctrl-C stops the loop")
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name in ("configuration", "") else "right")
+    for record in records:
+        style = "bold red" if record.alarm else "yellow" if record.violation else None
+        table.add_row(*_cells(record, worlds, change_at), style=style)
+    return table
+
+
+def _cells(record: Record, worlds: Loop, change_at: int) -> list[str]:
+    window, grid = record.window, worlds.model
+    settings = (f"{c.name}={c.levels[k]:g}" for c, k in zip(grid.controls, window.setting, strict=True))
+    events = ["the change" * (record.cycle == change_at), "change detected" * record.alarm]
+    events += ["explored" * record.explored, window.notes.get("fault", ""), window.notes.get("unusable", "")]
+    return [
+        str(record.cycle),
+        " ".join(settings),
+        "/".join(f"{rate:g}" for rate in grid.loads[window.load]),
+        "/".join(f"{1000 * d:.0f}" for d in window.d),
+        "/".join(f"{1000 * bound:.0f}" for bound in grid.objective.bounds),
+        f"{record.reward:.3f}",
+        f"{record.residual:+.1f}",
+        f"{1000 * sum(record.seconds.values()):.1f}",
+        ", ".join(filter(None, events)),
+    ]

@@ -1,0 +1,92 @@
+"""`netrollout export`: a configuration for another platform."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from netrollout.catalog.daily import load_daily
+from netrollout.catalog.registry import MESHES, QUEUES
+from netrollout.catalog.scenario import load_scenario
+from netrollout.cli.own import write_whole
+from netrollout.connect.istio import Manifest, layout_of, to_yaml
+from netrollout.connect.values import parse_values
+from netrollout.types import InputError
+
+app = typer.Typer(no_args_is_help=True, help="Take a configuration to another platform.")
+HINT = "# Merge into a cluster: kubectl apply --server-side --force-conflicts --field-manager=netrollout -f FILE\n"
+
+
+@app.callback()
+def _export() -> None:
+    """Keep `istio` a word of the command line while it is the only platform."""
+
+
+@app.command()
+def istio(
+    system: Annotated[str, typer.Option(help="A mesh that `netrollout systems` lists.")],
+    setting: Annotated[str, typer.Option(metavar="NAME=VALUE,..", help="Value of every control, as p=0.8,c=3.")],
+    block: Annotated[
+        list[str] | None, typer.Option(metavar="SERVICE=SHARE", help="Blocking rate; may be repeated.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE|FOLDER", help="One file (.yaml), or a folder; default: print.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Host of the requests; default: the system's name.")] = None,
+    namespace: Annotated[str, typer.Option(help="Of all objects.")] = "default",
+    node: Annotated[
+        list[str] | None, typer.Option(metavar="K=NAME", help="Service and Deployment of node K; default nodeK.")
+    ] = None,
+    workers: Annotated[
+        str, typer.Option(help="replicas: a worker is a pod; cpu: a share of a CPU limit.")
+    ] = "replicas",
+    quota: Annotated[float, typer.Option(help="CPU limit of a worker, cores.")] = 0.2,
+    container: Annotated[str, typer.Option(help="Whose CPU limit is set.")] = "worker",
+) -> None:
+    """Render a setting as an Istio VirtualService and a patch of each Deployment that it scales."""
+    mesh = _mesh(system)
+    levels = mesh.setting(parse_values(setting, "--setting"))
+    values = {c.name: c.levels[level] for c, level in zip(mesh.controls, levels, strict=True)}
+    values |= {f"b_{s}": share for s, share in parse_values(",".join(block), "--block").items()} if block else {}
+    layout = layout_of(system, mesh.controls, _nodes(node or []), host=host, namespace=namespace, workers=workers,
+                       quota=quota, container=container)  # fmt: skip
+    objects = layout.objects(values)
+    if out is None:
+        print(HINT + to_yaml(objects), end="")
+    else:
+        write_whole("--out", _files(out, objects))
+
+
+def _mesh(name: str) -> Any:
+    known = [*MESHES, *QUEUES]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        raise InputError(f"--system {name}: no mesh; {f'did you mean {near[0]}?' if near else ', '.join(known)}")
+    return load_scenario(name).mesh("after") if name in MESHES else load_daily().before
+
+
+def _nodes(texts: list[str]) -> dict[int, str]:
+    nodes = {}
+    for text in texts:
+        number, _, name = text.partition("=")
+        if not number.isdecimal() or not name or int(number) in nodes:
+            raise InputError(f"--node {text}: expected K=NAME, each node once, such as 1=fast-pods")
+        nodes[int(number)] = name
+    return nodes
+
+
+def _files(out: Path, objects: list[Manifest]) -> dict[Path, str]:
+    """Return file -> text: one of all objects, or one each in a folder, which is made."""
+    if out.suffix in (".yaml", ".yml") and not out.is_dir():
+        return {out: HINT + to_yaml(objects)}
+    if out.suffix and not out.is_dir():
+        raise InputError(f"--out {out}: expected a file that ends in .yaml or .yml, or a folder")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {out}: {error.strerror}; give a file or a folder that can be written") from None
+    names = [f"{o['kind'].lower()}-{o['metadata']['name']}.yaml" for o in objects]
+    return {out / name: HINT + to_yaml([o]) for name, o in zip(names, objects, strict=True)}

@@ -1,0 +1,84 @@
+"""`netrollout adapt --spec SPEC --trace TRACE`: the next action for one's own system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from netrollout.cli.common import write_json
+from netrollout.types import InputError
+
+SHOWN = 10  # actions in the terminal; the report has all
+
+
+def run_own(
+    spec: Path, trace: Path, at: str | None = None, report: Path | None = None, json: Path | None = None, seed: int = 0
+) -> None:
+    """Learn, plan, print the recommended action and why, and write the report.
+
+    Parameters
+    ----------
+    spec, trace : Path
+    at : str, optional
+        Where the system stands, such as ``p=0.8,c=3``; else the trace's last row.
+    report : Path, optional
+        .md or .json file.
+    json : Path, optional
+        The record as JSON.
+    seed : int
+
+    Raises
+    ------
+    InputError
+        If anything given is wrong.
+    """
+    if report is not None:
+        _check_target(report)
+    from netrollout.connect.own import recommend  # the forests load for seconds: only where they are needed
+    from netrollout.connect.recommendation import Recommendation, cells, ranked
+    from netrollout.connect.recommendation import report as page
+
+    found: Recommendation = recommend(spec, trace, at, seed)
+    title = f"{escape(found.name)}: the best {min(SHOWN, len(found.actions))} of {len(found.actions)} actions"
+    head = ("action", "Q-factor", "over holding", "reward", *found.action.metrics, "rows")
+    table = Table(*head, title=title)
+    for action in ranked(found)[:SHOWN]:
+        label, _, *numbers = cells(action)
+        table.add_row(label, *numbers, style="bold" if action is found.action else None)
+    console = Console()
+    console.print(table)
+    for line in (*found.why(), *found.notes):
+        console.print(line, markup=False, highlight=False)
+    write_json(json, found.record())
+    if report is not None and report.suffix == ".json":
+        write_json(report, found.record())
+    elif report is not None:
+        write_whole("--report", {report: page(found)})
+
+
+def write_whole(option: str, files: dict[Path, str]) -> None:
+    """Write texts to files, each whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be written.
+    """
+    for path, text in files.items():
+        partial = path.with_name(path.name + ".part")
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise InputError(f"{option} {path}: {error.strerror}; give a file in a folder that exists") from None
+
+
+def _check_target(report: Path) -> None:
+    if report.suffix not in (".md", ".json"):
+        raise InputError(f"--report {report}: expected a file that ends in .md or .json")
+    if report.is_dir() or not report.parent.is_dir():
+        raise InputError(f"--report {report}: give a file in a folder that exists")

@@ -1,0 +1,444 @@
+"""The closed loop: plants, the relearned model, plans, exploration, strategies, the cycle, its log and its measures."""
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from netrollout.adapt import (
+    PLANS,
+    Controller,
+    Explorer,
+    Follow,
+    Hpa,
+    Journal,
+    Planner,
+    RecordedPlant,
+    Relearned,
+    Sight,
+    SimulatedPlant,
+    Window,
+    best_setting,
+    held_rewards,
+    read_journal,
+    replay,
+    run,
+    safe_actions,
+)
+from netrollout.adapt.measures import fraction, recovered, recovered_bound, worth
+from netrollout.adapt.physics import curves
+from netrollout.adapt.relearn import KEEP
+from netrollout.dp import MDP, evaluate_policy, policy_iteration
+from netrollout.models import Queueing
+from netrollout.models.drift import make_detector
+from netrollout.models.queueing import Parameters
+from netrollout.systems.mesh import Control, Mesh, MeshState, Objective, ResponseTable
+from netrollout.types import InputError
+
+BOUND = 0.1  # s
+NAMES = ("p_compute", "c_1")
+
+
+def world(scale=1.0, spread=0.2, workers=(1.0, 2.0, 3.0, 4.0, 5.0)):
+    """One service on two nodes; the response falls with workers and with the weight of node 1."""
+    controls = (Control("p_compute", (0.0, 0.5, 1.0)), Control("c_1", workers))
+    quantiles = np.exp(spread * np.linspace(-1.5, 1.5, 9))
+    logs = [np.log(scale * 0.1 / (0.65 + 0.4 * c + 0.1 * p)) for p in range(3) for c in range(len(workers))]
+    table = ResponseTable((np.exp(logs)[:, None] * quantiles)[:, :, None])
+    objective = Objective((BOUND,), (("c_1",),))
+    return Mesh("world", controls, ("compute",), np.array([[20.0]]), 0.0, objective, table)
+
+
+@pytest.fixture
+def mesh():
+    return world()
+
+
+@pytest.fixture
+def planner(mesh):
+    return Planner(mesh)
+
+
+def at(mesh, *setting):
+    return MeshState(np.array([setting]), np.array([0]))
+
+
+def loop(mesh, plan="rollout", rule=None, training=0, explore="none", seed=0, threshold=8.0):
+    planner = Planner(mesh)
+    detector = make_detector("page-hinkley", threshold)
+    return Controller(Relearned(mesh), detector, planner, planner.base(mesh), plan, Explorer(explore, seed), rule,
+                      training)  # fmt: skip
+
+
+def resting(controller):
+    setting = np.array([2, 4])
+    for _ in range(10):
+        x = MeshState(setting[None], np.array([0]))
+        setting = setting + controller.planner.actions[controller.base[int(controller.mesh.index(x)[0])]] - 1
+    return setting
+
+
+def changing(mesh, setting, change_at=40, seed=3, cycle=0):
+    return SimulatedPlant(mesh, world(scale=1.8), change_at, setting, seed, cycle=cycle)
+
+
+# -- plants
+
+
+def test_two_plants_with_one_seed_meet_the_same_disturbances(mesh):
+    stay = np.array([1, 1])
+    first, second = changing(mesh, [1, 1]), changing(mesh, [1, 1])
+    assert [first.act(stay).d[0] for _ in range(50)] == [second.act(stay).d[0] for _ in range(50)]
+
+
+def test_a_resumed_plant_goes_on_as_if_nothing_had_happened(mesh):
+    stay, whole = np.array([1, 1]), changing(mesh, [1, 1], change_at=5)
+    late = [whole.act(stay).d[0] for _ in range(20)][8:]
+    resumed = changing(mesh, [1, 1], change_at=5, cycle=8)
+    assert [resumed.act(stay).d[0] for _ in range(12)] == late
+
+
+def test_the_change_strikes_in_its_cycle_and_the_expected_reward_tells(mesh):
+    plant = changing(mesh, [1, 1], change_at=2)
+    expected = [plant.act(np.array([1, 1])).expected for _ in range(4)]
+    g = int(mesh.index(at(mesh, 1, 1))[0])
+    before, after = held_rewards(mesh)[g], held_rewards(world(scale=1.8))[g]
+    assert expected == pytest.approx([before, before, after, after])
+
+
+def test_held_rewards_are_the_expected_rewards_of_holding(mesh):
+    stay = int(np.flatnonzero((Planner(mesh).actions == 1).all(axis=1))[0])
+    assert held_rewards(mesh) == pytest.approx(MDP.from_system(mesh).reward[:, stay])
+
+
+def test_a_recorded_plant_answers_with_its_windows_in_order_and_begins_again(mesh):
+    grid = np.repeat(np.arange(mesh.n_states), 2)
+    d = np.arange(1.0, len(grid) + 1)[:, None]
+    plant = RecordedPlant(mesh, grid, d, np.array([0, 0]))
+    assert [plant.act(np.array([1, 1])).d[0] for _ in range(3)] == [1.0, 2.0, 1.0]
+    assert plant.act(np.array([1, 2])).d[0] == 3.0
+    assert plant.state.setting.tolist() == [[0, 1]]
+
+
+def test_a_trace_with_a_hole_is_refused(mesh):
+    with pytest.raises(InputError, match="no window at grid point 5"):
+        grid = np.delete(np.arange(mesh.n_states), 5)
+        RecordedPlant(mesh, grid, np.ones((len(grid), 1)), np.array([0, 0]))
+
+
+# -- the relearned model
+
+
+def test_before_any_window_the_model_is_the_old_one(mesh):
+    relearned = Relearned(mesh)
+    assert relearned.table().windows == pytest.approx(mesh.response.windows)
+    assert relearned.mean == pytest.approx(0.0) and (relearned.variance > 0).all()
+
+
+def test_what_is_met_after_an_alarm_moves_neighbours_more_than_distant_configurations(mesh):
+    relearned = Relearned(mesh)
+    old = np.exp(np.log(mesh.response.windows[0]).mean(axis=0))
+    for _ in range(10):
+        relearned.learn(0, 2.0 * old, relearned.residual(0, 2.0 * old))
+    relearned.change()
+    total = np.log(relearned.table().windows).mean(axis=1)[:, 0] - np.log(mesh.response.windows).mean(axis=1)[:, 0]
+    assert total[0] == pytest.approx(np.log(2.0), abs=0.15)
+    assert 0.2 < total[14] <= total[1] < total[0]
+
+
+def test_every_window_makes_the_old_ones_count_less(mesh):
+    relearned = Relearned(mesh)
+    shares = []
+    for _ in range(KEEP + 10):
+        relearned.learn(4, np.array([7.0]), 0.0)
+        shares.append(np.isclose(relearned.table().windows[4], 7.0).mean())
+    assert all(a <= b for a, b in pairwise(shares)) and shares[-1] > 0.6
+    assert shares[KEEP - 1] == shares[-1], "the newest windows are kept, and no more"
+
+
+def test_of_the_kept_windows_only_those_since_the_change_outlive_an_alarm(mesh):
+    relearned = Relearned(mesh)
+    for z in (0.0, 0.0, 0.0, 3.0, 3.0):
+        relearned.learn(2, np.array([0.2]), z)
+    relearned.change()
+    assert relearned.alarms == 1
+    assert [len(kept) for kept in relearned._kept] == [0, 0, 2] + [0] * 12
+
+
+def test_residuals_have_unit_variance_where_nothing_changed(mesh):
+    relearned, rng, z = Relearned(mesh), np.random.default_rng(0), []
+    for u in rng.random(400):
+        d = mesh.response(np.array([5]), np.array([u]))[0]
+        z.append(relearned.residual(5, d))
+        relearned.learn(5, d, z[-1])
+    assert np.mean(z) == pytest.approx(0.0, abs=0.15) and np.std(z) == pytest.approx(1.0, abs=0.15)
+
+
+def test_a_draw_scatters_around_the_posterior(mesh):
+    relearned, rng = Relearned(mesh), np.random.default_rng(0)
+    drawn = np.stack([relearned.sample(rng) for _ in range(400)])
+    assert drawn.mean(axis=0) == pytest.approx(relearned.mean, abs=0.05)
+    assert drawn.var(axis=0) == pytest.approx(relearned.variance, rel=0.3)
+
+
+@pytest.fixture
+def formula():
+    queueing = Queueing(NAMES, ("compute",))
+    queueing.parameters = Parameters(np.array([[0.04, 0.04]]), np.array([0.005]), 1.0, 10.0)
+    return queueing
+
+
+def formula_world(queueing, factors, mesh):
+    heavier = queueing.parameters._replace(demand=queueing.parameters.demand * factors)
+    response = queueing.formula(mesh.grid_features(), heavier)
+    spread = np.exp(0.2 * np.linspace(-1.5, 1.5, 9))
+    return mesh.with_response(ResponseTable(response[:, None, :] * spread[:, None]))
+
+
+@pytest.mark.parametrize("factors", [(1.0, 1.0), (1.5, 1.5), (1.8, 1.0)])
+def test_a_formula_tells_from_two_places_what_the_change_does_everywhere(mesh, formula, factors):
+    before, after = (formula_world(formula, np.array(f), mesh) for f in ((1.0, 1.0), factors))
+    relearned, rng = Relearned(before, curves(formula, before)), np.random.default_rng(1)
+    for grid in [0] * 8 + [12] * 8:  # all on node 2, all on node 1
+        d = after.response(np.array([grid]), rng.random(1))[0]
+        relearned.learn(grid, d, 3.0)
+    relearned.change()
+    error = np.log(relearned.table().windows).mean(axis=1) - np.log(after.response.windows).mean(axis=1)
+    blind = np.log(before.response.windows).mean(axis=1) - np.log(after.response.windows).mean(axis=1)
+    assert np.abs(error).mean() < max(0.1, 0.4 * np.abs(blind).mean())
+    assert relearned.factors == pytest.approx(np.array(factors), rel=0.3)
+
+
+def test_a_formula_that_was_not_fitted_is_refused(mesh):
+    with pytest.raises(InputError, match="not fitted"):
+        curves(Queueing(NAMES, ("compute",)), mesh)
+
+
+# -- plans
+
+
+def test_a_planner_makes_the_process_that_enumeration_makes(mesh, planner):
+    other = world(scale=1.8)
+    made, whole = planner.process(other), MDP.from_system(other)
+    assert made.reward == pytest.approx(whole.reward)
+    assert (made.transition != whole.transition).nnz == 0
+
+
+def test_parallel_rollout_is_nowhere_worse_than_its_bases_and_dp_is_best(mesh, planner):
+    after = world(scale=1.8)
+    base, mdp = planner.base(mesh), planner.process(after)
+    value = {name: evaluate_policy(mdp, planner.plan(name, after, base).table).value for name in PLANS}
+    assert (value["rollout"] >= np.maximum(value["base"], value["walk"]) - 1e-9).all()
+    assert (value["rollout-1"] >= value["base"] - 1e-9).all()
+    assert value["dp"] == pytest.approx(policy_iteration(mdp).value)
+    assert value["base"] == pytest.approx(evaluate_policy(mdp, base).value)
+
+
+def test_the_best_setting_is_the_one_that_pays_most(mesh):
+    after = world(scale=1.8)
+    place = int(after.index(MeshState(best_setting(after)[None], np.array([0])))[0])
+    assert place == int(held_rewards(after).argmax())
+
+
+def test_an_unknown_plan_is_named(mesh, planner):
+    with pytest.raises(InputError, match="unknown plan 'rolllout'; known: base, walk, dp, rollout-1, rollout"):
+        planner.plan("rolllout", mesh, planner.base(mesh))
+
+
+# -- exploration
+
+
+def test_no_action_that_is_known_to_leave_the_operating_region_is_safe():
+    landing, feasible = np.array([0, 1, 2, 3]), np.array([True, True, True, False])
+    predicted = np.array([[0.2], [0.5], [0.3], [0.1]])
+    assert safe_actions(landing, feasible, predicted, np.array([0.4])).tolist() == [True, False, True, False]
+    assert safe_actions(landing, feasible, predicted, np.array([0.1])).tolist() == [True, False, False, False]
+
+
+def test_every_rule_takes_safe_actions_only():
+    safe, q = np.array([False, True, True, False]), np.array([9.0, 1.0, 2.0, 8.0])
+    for name in ("none", "epsilon", "optimism", "thompson"):
+        explorer = Explorer(name, seed=1, epsilon=0.5)
+        chosen = {explorer.choose(0, q, safe, cycle)[0] for cycle in range(50)}
+        assert chosen <= {1, 2} and 2 in chosen
+
+
+def test_epsilon_explores_as_often_as_it_says_and_says_so():
+    explorer, safe = Explorer("epsilon", seed=1, epsilon=0.25), np.ones(4, dtype=bool)
+    explored = [explorer.choose(3, np.zeros(4), safe, cycle)[1] for cycle in range(400)]
+    assert np.mean(explored) == pytest.approx(0.25, abs=0.06)
+
+
+def test_optimism_believes_what_has_not_been_met_to_be_better(mesh):
+    relearned = Relearned(mesh)
+    for _ in range(20):
+        relearned.learn(0, np.exp(np.log(mesh.response.windows[0]).mean(axis=0)), 0.0)
+    hoped = relearned.mean - Explorer("optimism").shift(relearned, 0)
+    assert (hoped[1:] > hoped[0]).all()
+
+
+def test_thompson_keeps_its_draw_for_a_while(mesh):
+    explorer, relearned = Explorer("thompson", seed=2, period=5), Relearned(mesh)
+    drawn = [explorer.shift(relearned, cycle) for cycle in (0, 4, 5)]
+    assert np.array_equal(drawn[0], drawn[1]) and not np.array_equal(drawn[1], drawn[2])
+
+
+def test_an_unknown_exploration_is_named():
+    with pytest.raises(InputError, match="unknown exploration 'greedy'; known: none, epsilon, optimism, thompson"):
+        Explorer("greedy")
+
+
+# -- strategies
+
+
+def seen(mesh, busy, level):
+    setting = np.array([1, level])
+    return Sight(int(mesh.index(at(mesh, 1, level))[0]), setting, Window(setting, 0, np.array([0.1]), busy=busy))
+
+
+@pytest.mark.parametrize(
+    ("busy", "level", "move"),
+    [
+        (0.54, 1, 0),  # within the tolerance of 10 %
+        (0.46, 1, 0),
+        (0.9, 1, 1),  # ceil(2 x 0.9 / 0.5) = 4 workers: one more a cycle
+        (0.9, 4, 0),  # no more than there are
+        (0.2, 2, -1),  # ceil(3 x 0.2 / 0.5) = 2 workers
+        (float("nan"), 2, 0),
+    ],
+)
+def test_the_autoscaler_follows_kubernetes_algorithm(mesh, planner, busy, level, move):
+    u = planner.actions[Hpa(mesh, target=0.5, window=1).act(seen(mesh, busy, level))]
+    assert u.tolist() == [1, 1 + move]
+
+
+def test_the_autoscaler_waits_before_it_scales_down(mesh, planner):
+    hpa = Hpa(mesh, target=0.5, window=3)
+    moves = [planner.actions[hpa.act(seen(mesh, busy, 2))][1] - 1 for busy in (0.5, 0.1, 0.1, 0.1)]
+    assert moves == [0, 0, 0, -1]
+
+
+# -- the cycle
+
+
+def test_the_loop_notices_the_change_and_moves_where_the_bound_holds_again(mesh):
+    brain = loop(mesh)
+    plant = changing(mesh, resting(brain))
+    records = run(plant, brain, 120)
+    alarms = [record.cycle for record in records if record.alarm]
+    assert alarms and 40 <= alarms[0] < 60
+    gained = np.array([record.window.expected for record in records])
+    assert gained[100:].mean() > held_rewards(world(scale=1.8)).max() - 0.05
+    still = run(changing(mesh, resting(brain)), loop(mesh, rule=Follow(brain.base)), 120)
+    assert gained[40:].mean() > np.mean([record.window.expected for record in still[40:]]) + 0.1
+
+
+def test_a_record_tells_each_step_and_its_time(mesh):
+    record = run(changing(mesh, [1, 1]), loop(mesh), 2)[1]
+    assert record.cycle == 1 and set(record.seconds) == {"detect", "refit", "tabulate", "plan"}
+    assert all(0 < seconds < 0.25 for seconds in record.seconds.values())
+    assert record.predicted.shape == (1,) and np.isfinite(record.residual)
+
+
+def test_a_window_that_is_not_usable_teaches_nothing(mesh):
+    brain = loop(mesh)
+    brain.decide(at(mesh, 1, 1))
+    brain.learn(Window(np.array([1, 1]), 0, np.array([4.0]), usable=False))
+    assert brain.relearned.table().windows == pytest.approx(mesh.response.windows)
+    assert brain.cycle == 1
+
+
+def test_the_operating_region_is_not_left_knowingly(mesh):
+    heavy = world(scale=4.0)  # much of the grid lies beyond the limit
+    brain = loop(heavy, explore="epsilon")
+    brain.explorer = Explorer("epsilon", seed=0, epsilon=1.0)
+    records = run(SimulatedPlant(heavy, heavy, 10**6, np.array([2, 4]), 0), brain, 60)
+    limit = 4.0 * BOUND
+    assert max(record.predicted[0] for record in records) <= limit
+    assert heavy.response.windows.mean(axis=1).max() > limit
+
+
+def test_a_retrained_policy_is_in_force_only_when_its_training_is_over(mesh):
+    brain = loop(mesh, plan="dp", training=15)
+    records = run(changing(mesh, resting(brain), change_at=20), brain, 80)
+    alarm = next(record.cycle for record in records if record.alarm)
+    rest = resting(brain).tolist()
+    assert all(record.window.setting.tolist() == rest for record in records[: alarm + 15])
+    assert any(record.window.setting.tolist() != rest for record in records[alarm + 15 :])
+
+
+# -- the log
+
+
+def header(mesh):
+    return {"scenario": mesh.name, "seed": 3}
+
+
+def logged(file, mesh, cycles, resume):
+    brain = loop(mesh, explore="epsilon", seed=5)
+    with Journal(file, header(mesh), resume) as journal:
+        x = replay(brain, journal.cycles, MeshState(resting(brain)[None], np.array([0])))
+        plant = changing(mesh, x.setting[0], change_at=10, cycle=len(journal.cycles))
+        for _ in range(len(journal.cycles), cycles):
+            journal.add(brain.step(plant), plant.state, NAMES)
+    return [{k: v for k, v in line.items() if k not in ("time", "seconds")} for line in read_journal(file)[1]]
+
+
+def test_a_log_that_was_cut_off_is_gone_on_with_without_gap_or_repetition(tmp_path, mesh):
+    whole = logged(tmp_path / "whole.jsonl", mesh, 40, resume=False)
+    cut = tmp_path / "cut.jsonl"
+    logged(cut, mesh, 25, resume=False)
+    cut.write_bytes(cut.read_bytes()[:-30])
+    assert len(read_journal(cut)[1]) == 24
+    assert logged(cut, mesh, 40, resume=True) == whole
+    assert [line["cycle"] for line in whole] == list(range(40))
+
+
+def test_every_cycle_is_on_disk_before_the_next_begins(tmp_path, mesh):
+    brain, file = loop(mesh), tmp_path / "log.jsonl"
+    plant = changing(mesh, resting(brain))
+    with Journal(file, header(mesh), False) as journal:
+        journal.add(brain.step(plant), plant.state, NAMES)
+        assert len(file.read_text().splitlines()) == 2
+        assert json.loads(file.read_text().splitlines()[1])["setting"].keys() == set(NAMES)
+
+
+def test_another_run_is_not_gone_on_with(tmp_path, mesh):
+    file = tmp_path / "log.jsonl"
+    Journal(file, header(mesh), False).__exit__(None, None, None)
+    with pytest.raises(InputError, match="was made with seed=3, not 4"):
+        Journal(file, {**header(mesh), "seed": 4}, True)
+    with pytest.raises(InputError, match="exists; give --resume"):
+        Journal(file, header(mesh), False)
+    with pytest.raises(InputError, match="does not exist; leave out --resume"):
+        Journal(tmp_path / "other.jsonl", header(mesh), True)
+
+
+def test_a_log_with_a_gap_is_refused(tmp_path):
+    file = tmp_path / "log.jsonl"
+    file.write_text('{"schema": 1}\n{"cycle": 0}\n{"cycle": 2}\n')
+    with pytest.raises(InputError, match="line 3 should be cycle 1"):
+        read_journal(file)
+    file.write_text("hello\n")
+    with pytest.raises(InputError, match="line 1 is not JSON"):
+        read_journal(file)
+
+
+# -- measures
+
+
+def test_recovery_is_the_first_cycle_from_which_the_reward_stays_up():
+    reward = np.array([0.0] * 5 + [1.0] + [0.0] * 6 + [1.0] * 30)
+    assert recovered(reward, 0.8) == 12
+    assert recovered(np.zeros(20), 0.8) == 20
+    assert worth(reward, reward < 0.5, 0.0, 1.0) == pytest.approx((31 / 42, 11 / 42, 12, 11))
+
+
+def test_a_response_time_is_back_when_it_stays_back():
+    d = np.array([0.9, 0.05, 0.9, 0.9, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05])
+    assert recovered_bound(d, 0.1) == 4
+
+
+def test_a_fraction_is_the_ratio_of_the_mean_gains():
+    assert fraction(np.array([1.0, 3.0]), np.array([0.0, 2.0]), np.array([2.0, 2.0])) == pytest.approx(1.0)
