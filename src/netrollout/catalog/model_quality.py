@@ -184,7 +184,7 @@ def _lookaheads(worlds: Any, lookaheads: Sequence[int], rng: np.random.Generator
 def common_numbers(
     system: System, base: Policy, x: State, horizon: int, samples: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Return standard errors of the gains of all single moves over the base's action, with one path each, (P,).
+    """Return standard deviations, path by path, of the gain of moving one component down from the base's action, (P,).
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def common_numbers(
     spreads: tuple[list[Floats], list[Floats]] = ([], [])
     for component in range(u.shape[1]):
         other = u.copy()
-        other[:, component] = np.where(u[:, component] == 1, 2, 1)
+        other[:, component] = np.where(u[:, component] > 0, u[:, component] - 1, 1)
         moved = returns(other, shared_w)
         own = returns(other, system.disturbance(rng, (horizon + 1, len(lanes), samples)))
         for place, paths in enumerate((moved, own)):
