@@ -284,8 +284,8 @@ _ = results.write()
 #
 # ```{admonition} Solution
 # :class: dropdown
-# Compare the rows *forest, 40 trees* with *forest*, and *forest, 1 visit* with *forest*. The trees change next to nothing; visits are the independent
-# units, and the second one is what tells a good setting from a lucky one.
+# Compare the rows *forest, 40 trees* with *forest*, and *forest, 1 visit* with *forest*. What the trees add lies within the intervals; visits are the
+# independent units, and the second one is what tells a good setting from a lucky one.
 # ```
 #
 # ## Recap

@@ -114,7 +114,8 @@ results.table("delays", ["detector", "configuration", "share of the change", "sh
 # ```
 #
 # Where the controller stands decides what it can notice: at the configuration that tells most, the full change shows within a few cycles; at the
-# one that tells least, no test notices it in time, since nothing happened there that one could see.
+# one that tells least it takes several times as long, and a small change may not be noticed in time at all, since hardly anything happened there
+# that one could see.
 #
 # ## One run to look at
 
@@ -240,12 +241,13 @@ _ = results.write()
 #
 # ## Exercises
 #
-# **1.** Why does `optimism` not help on S2, though a controller that only exploits never sees the rest of the grid?
+# **1.** Compare `rollout` with its three ways of exploring. Which pays, and where would exploration be indispensable?
 #
 # ```{admonition} Solution
 # :class: dropdown
-# The change is seen where the controller stands, and the model carries it over to the neighbours; that tells it where to go. Exploration would pay where
-# the change is invisible from the present setting, as at the uninformative configuration of the table of delays.
+# Optimism visits what the model is unsure of *and* what would be good if it were true, so few of its visits are wasted; a random step (epsilon) or a
+# drawn model (Thompson) pays for many that are. Without any, the controller still sees the change where it stands, and the model carries it over
+# to the neighbours. Exploration is indispensable where the change is invisible from the present setting: at the last rows of the table of delays.
 # ```
 #
 # **2.** A detector with twice the false alarms notices changes earlier. What does a false alarm cost here?
@@ -260,7 +262,7 @@ _ = results.write()
 #
 # ```{admonition} Solution
 # :class: dropdown
-# On a set-point search the walk to the best setting of the relearned model: it is as good as rollout and simpler to explain. Before: how often the load
+# On a set-point search the walk to the best setting of the relearned model: it does about as well as rollout and is simpler to explain. Before: how often the load
 # moves (S3), and whether backlog carries over (S4), where walking to one setting is not enough.
 # ```
 #
