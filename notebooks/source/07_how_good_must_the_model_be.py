@@ -114,7 +114,9 @@ for name, models in graded.items():
 # ```{restable} 07_how_good_must_the_model_be/s3
 # ```
 #
-# For a sense of scale, here is what policies without a new model, and with a perfect one, fall short by on the same plants.
+# For a sense of scale, here is what policies without a new model, and with a perfect one, fall short by on the same plants. These rows use the
+# model fit on all its visits as they are, the tables above its resamples, so compare magnitudes, not decimals. (The row *forest, 1 visit* always
+# takes each setting's first visit; its intervals have no width for that reason and no other.)
 
 # %%
 for name in scenarios:
@@ -156,8 +158,9 @@ plots.provenance_line(figure, results.record)
 # {res}`07_how_good_must_the_model_be/s2.rank-error:.2f:interval` on S2 and {res}`07_how_good_must_the_model_be/s3.rank-error:.2f:interval` on S3;
 # between the weighted bound and regret {res}`07_how_good_must_the_model_be/s2.rank-weighted:.2f:interval` and
 # {res}`07_how_good_must_the_model_be/s3.rank-weighted:.2f:interval`. A model can have the smaller error and decide worse: what counts is whether it puts the *best*
-# setting first, and a flexible model that fits each setting's own noise is drawn to the luckiest one. The supremum bound is larger than any
-# regret that is possible here; it certifies nothing. The weighted bound holds too, and still is far from tight.
+# setting first, and a flexible model that fits each setting's own noise is drawn to the luckiest one. The supremum bound is
+# so large that random actions would pass it: compare it with their regret above; it certifies nothing of use. The weighted bound holds too, and still is
+# far from tight.
 #
 # ## The terminal value and the depth of lookahead
 #
@@ -203,8 +206,9 @@ plots.provenance_line(figure, results.record)
 # ```{restable} 07_how_good_must_the_model_be/s3-plant
 # ```
 #
-# Two things are worth seeing. On the *model* a deeper lookahead may be worse than a shallower one, in single rows: the theory promises
-# $J_l \ge T^{l-1} J_\mu$ for the base's value, and *not* that $J_l$ rises with $l$. And on the *plant* the differences between terminal values shrink with depth,
+# Two things are worth seeing. The theory promises
+# $J_l \ge T^{l-1} J_\mu$ for the base's value, and *not* that $J_l$ rises with $l$; the package's tests keep a counterexample, though means over states
+# like these hardly show one. And on the *plant* the differences between terminal values shrink with depth,
 # down to what the model's error leaves: beyond it, planning harder on a wrong model plans its errors.
 #
 # ## How many measurements? S4 learned from a quarter of a day, a day, four days

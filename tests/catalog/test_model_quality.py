@@ -50,5 +50,6 @@ def test_common_random_numbers_make_differences_quieter():
     mesh = QueueMesh()
     hold = Hold(mesh, mesh.setting({"p": 1.0, "c": 4.0}))
     common, own = common_numbers(mesh, hold, mesh.initial(spawn(0), 8), 4, 64, spawn(1))
-    assert common.shape == own.shape == (16,)
-    assert np.median(own) > 2 * np.median(common) > 0
+    assert common.shape == own.shape == (16,)  # routing in the first eight states, workers in the others
+    for control in (slice(0, 8), slice(8, 16)):
+        assert np.median(own[control]) > 1.2 * np.median(common[control]) > 0
