@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from netrollout.cli import adapt, compare, data, evaluate, export, systems, testbed, train
+from netrollout.cli import adapt, compare, data, evaluate, export, serverless, systems, testbed, train
 from netrollout.types import InputError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("train")(train.train)
 app.add_typer(data.app, name="data")
 app.add_typer(testbed.app, name="testbed")
 app.add_typer(export.app, name="export")
+app.add_typer(serverless.app, name="serverless")
 
 
 def main() -> None:
