@@ -142,7 +142,7 @@ axes.legend()
 plots.provenance_line(figure, results.record)
 
 # %% [markdown]
-# The greedy policy at the random policy's value, which *is* one-step rollout of the random policy, already reaches
+# The greedy policy at the random policy's value, which *is* one-step rollout of the random policy, already reaches a
 # {res}`06_which_rollout/line.first:.0%` of the optimum on the model, though the value that it looks at is far below.
 #
 # ## S1: every kind of rollout, exactly
