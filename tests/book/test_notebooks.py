@@ -23,7 +23,8 @@ def test_params_and_table_of_contents_list_exactly_the_notebooks():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     listed = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
     stems = [path.stem for path in NOTEBOOKS]
-    assert [Path(file).name for file in listed if file.startswith("notebooks/")] == stems
+    # The parts of the book have an order of their own: the closed loop stands before the published results.
+    assert sorted(Path(file).name for file in listed if file.startswith("notebooks/")) == stems
     assert list(read_graph(ROOT)) == stems
 
 
