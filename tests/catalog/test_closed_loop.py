@@ -67,6 +67,16 @@ def test_the_live_mesh_changes_as_the_trace_did(name, demand, slow, kill, moves)
     assert change.slow == pytest.approx(slow)
 
 
+def test_the_live_day_goes_from_the_lowest_load_to_the_highest():
+    plant = live(make_loop("S4"), 50, 0)
+    day = plant._change.day
+    assert (day.mean - day.amplitude, day.mean + day.amplitude) == pytest.approx((12.0, 28.0))
+
+
+def test_the_constrained_controller_stays_within_the_bound_where_it_can(loop):
+    assert controller(loop, "constrained").limit == 1.0 < controller(loop, "rollout").limit
+
+
 def test_unknown_names_are_refused(loop):
     with pytest.raises(InputError, match="unknown scenario 'S5' of the closed loop"):
         make_loop("S5")

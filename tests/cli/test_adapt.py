@@ -70,7 +70,7 @@ def test_the_load_moves_and_a_trace_is_replayed(run, tmp_path):
     ("options", "message"),
     [
         (("--plant", "cloud"), "--plant cloud: choose one of simulator, testbed, trace"),
-        (("--scenario", "S9"), "unknown scenario 'S9' of the closed loop; known: S2, S2-slow, S2-kill, S3"),
+        (("--scenario", "S9"), "unknown scenario 'S9' of the closed loop; known: S2, S2-slow, S2-kill, S3, S4"),
         (("--scenario", "S2-slow"), "scenario S2-slow is known on the testbed only; the simulator has S2 and S3"),
         (("--policy", "ppo"), "unknown policy 'ppo' of the closed loop; known: none, static"),
         (("--policy", "hpa", "--explore", "epsilon"), "--explore epsilon: hpa does not plan; give one of retrain"),

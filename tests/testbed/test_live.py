@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from netrollout.systems.mesh import Control, Mesh, Objective, ResponseTable
+from netrollout.systems.queues import Pattern
 from netrollout.testbed.live import BACKLOG, FOREIGN_LIMIT, Change, LivePlant, window_of
 from netrollout.types import InputError
 
@@ -95,6 +96,15 @@ def test_the_load_moves_only_after_the_change(envoy: None) -> None:
     with LivePlant(grid(), {"compute": 0.002}, change, 2, np.array([2, 2]), seed=3, window=0.1) as live:
         loads = [live.act(STAY).load for _ in range(12)]
     assert loads[:3] == [0, 0, 0] and set(loads) == {0, 1}
+
+
+def test_the_load_follows_a_day_after_the_change(envoy: None) -> None:
+    loads = [rate for (rate,) in grid().loads]
+    day = Pattern(mean=sum(loads) / 2, amplitude=abs(loads[1] - loads[0]) / 2, day=4, enter=0.0)
+    with LivePlant(grid(), {"compute": 0.002}, Change(day=day), 1, np.array([2, 2]), seed=3, window=0.1) as live:
+        met = [loads[live.act(STAY).load] for _ in range(6)]
+    assert met[0] == loads[0], "before the change"
+    assert met[2] == max(loads) and met[4] == min(loads), "a quarter and three quarters of the day later"
 
 
 def lines(log: Path) -> list[str]:

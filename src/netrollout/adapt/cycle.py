@@ -84,6 +84,9 @@ class Controller:
         Decides in place of a plan.
     training : int
         Cycles that pass between the model that a plan is made on and its being in force; 0 plans anew every cycle.
+    limit : float
+        Operating region: no action is taken that is expected to bring a response time above this multiple of its bound,
+        where another does not.  With 1 the plan is constrained by the bound itself.
     """
 
     relearned: Relearned
@@ -94,6 +97,7 @@ class Controller:
     explorer: Explorer = field(default_factory=Explorer)
     rule: Rule | None = None
     training: int = 0
+    limit: float = LIMIT
     cycle: int = 0
     _window: Window | None = None
     _residual: float = float("nan")
@@ -124,7 +128,7 @@ class Controller:
                 self.planner.landing[index],
                 np.isfinite(plan.q[index]),
                 expected.response.windows.mean(axis=1),
-                LIMIT * np.asarray(self.mesh.objective.bounds),
+                self.limit * np.asarray(self.mesh.objective.bounds),
             )
             return self.explorer.choose(int(plan.table[index]), plan.q[index], safe, self.cycle)
 

@@ -13,7 +13,8 @@ name            decision
 `dp`            exact optimum of the relearned model
 `rollout-1`     one-step rollout on the base policy with the relearned model
 `rollout`       parallel rollout on base policy and walk, with the relearned model
-`rollout-true`  the same with the true new model from the moment of the change (an oracle)
+`constrained`   the same among the actions that are expected to keep the response time within its bound
+`rollout-true`  rollout with the true new model from the moment of the change (an oracle)
 `optimum`       exact optimum of the true new model from the moment of the change (an oracle)
 ==============  =======================================================================================================
 
@@ -32,7 +33,8 @@ from netrollout.adapt.plants import Window
 from netrollout.systems.mesh import Mesh
 from netrollout.types import Ints
 
-ADAPTIVE = {"retrain": "dp", "walk": "walk", "dp": "dp", "rollout-1": "rollout-1", "rollout": "rollout"}
+ADAPTIVE = {"retrain": "dp", "walk": "walk", "dp": "dp", "rollout-1": "rollout-1", "rollout": "rollout",
+            "constrained": "rollout"}  # fmt: skip
 STRATEGIES = ("none", "static", "static-new", "hpa", "base", *ADAPTIVE, "rollout-true", "optimum")
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from netrollout.adapt import (
     ADAPTIVE,
     EXPLORATIONS,
+    LIMIT,
     STRATEGIES,
     Controller,
     Explorer,
@@ -42,6 +43,7 @@ from netrollout.models import Queueing
 from netrollout.models.drift import make_detector
 from netrollout.policies import hold_table
 from netrollout.systems.mesh import Mesh, MeshState, ResponseTable
+from netrollout.systems.queues import Pattern
 from netrollout.traces import shipped
 from netrollout.types import Floats, InputError, Ints
 
@@ -58,7 +60,9 @@ LIVE = {
     "S2-slow": "node 1 becomes as much slower as the service gets heavier in S2",
     "S2-kill": "the process of node 1 is killed and returns",
     "S3": "the load starts to move",
+    "S4": "the load starts to follow a day of 48 cycles with bursts, on the grid of S3",
 }
+DAY = 48  # cycles of the live day
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +110,7 @@ def make_loop(name: str, seed: int = 0, refit: int | None = None) -> Loop:
     """
     if name not in LIVE:
         raise InputError(f"unknown scenario {name!r} of the closed loop; known: {', '.join(LIVE)}")
-    system = f"mesh-{name[:2].lower()}"
+    system = _system(name)
     options: dict[str, Any] = {"seed": seed}
     after = _mesh(make(system, phase="after", side="plant", **options))
     learned = _mesh(make(system, phase="before", side="model", refit=refit, **options))
@@ -120,6 +124,11 @@ def make_loop(name: str, seed: int = 0, refit: int | None = None) -> Loop:
     resting = rest(model, planner, Follow(base), _start(model))
     target = _best_target(model, planner, busy[0], resting)
     return Loop(name, model, replace(before, load_move=0.0), after, busy, base, planner, resting, hypotheses, target)
+
+
+def _system(name: str) -> str:
+    """Return the system whose traces tell of a scenario; the live day has the controls and loads of S3."""
+    return "mesh-s3" if name == "S4" else f"mesh-{name[:2].lower()}"
 
 
 def _mesh(system: Any) -> Mesh:
@@ -211,6 +220,7 @@ def controller(loop: Loop, policy: str, exploration: str = "none", seed: int = 0
         explorer=Explorer(exploration, seed),
         rule=_rule(loop, policy, change_at),
         training=TRAINING if policy == "retrain" else 0,
+        limit=1.0 if policy == "constrained" else LIMIT,
     )
 
 
@@ -255,8 +265,7 @@ def simulated(loop: Loop, change_at: int, seed: int, x: MeshState | None = None,
 
 def recorded(loop: Loop, phase: str = "after") -> RecordedPlant:
     """Return the held-out windows of the scenario's trace, in the order in which they were measured."""
-    system = f"mesh-{loop.name[:2].lower()}"
-    scenario = load_scenario(system)
+    scenario = load_scenario(_system(loop.name))
     frame = split(rows(scenario, "before" if phase == "before" else "after"), "plant")
     d = frame[[f"d_{service}" for service in scenario.services]].to_numpy()
     return RecordedPlant(loop.model, frame["grid"].to_numpy(), d, loop.resting)
@@ -268,7 +277,7 @@ def live(
     """Return the live mesh, at the base policy's resting state or in state x at a later cycle."""
     from netrollout.testbed.live import Change, LivePlant
 
-    scenario = load_scenario(f"mesh-{loop.name[:2].lower()}")
+    scenario = load_scenario(_system(loop.name))
     demand, heavier = (
         {s: float(shipped(scenario.trace[phase]).header[f"demand_{s}"].split()[0]) for s in scenario.services}
         for phase in ("before", "after")
@@ -278,7 +287,14 @@ def live(
         "S2-slow": Change(slow={1: heavier["compute"] / demand["compute"]}),
         "S2-kill": Change(kill="node1"),
         "S3": Change(load_moves=True),
+        "S4": Change(day=_live_day(loop.after)),
     }
     at = x or MeshState(loop.resting[None], np.zeros(1, dtype=np.int64))
     return LivePlant(loop.after, demand, changes[loop.name], change_at, at.setting[0], seed, int(at.load[0]), cycle,
                      foreign_limit=foreign_limit)  # fmt: skip
+
+
+def _live_day(grid: Mesh) -> Pattern:
+    """Return a day that goes from the lowest level of the load to the highest, bursts beyond it."""
+    levels = np.asarray(grid.loads)[:, 0]
+    return Pattern(mean=float(levels.mean()), amplitude=float(np.ptp(levels)) / 2, day=DAY)

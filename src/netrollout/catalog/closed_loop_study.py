@@ -40,6 +40,7 @@ ROWS: tuple[Row, ...] = (
     ("dp", "none"),
     ("rollout-1", "none"),
     ("rollout", "none"),
+    ("constrained", "none"),
     ("rollout", "epsilon"),
     ("rollout", "optimism"),
     ("rollout", "thompson"),

@@ -27,12 +27,13 @@ SHOWN = 12  # cycles in the live view
 
 def adapt(
     plant: Annotated[str, typer.Option("--plant", help=f"One of {', '.join(PLANTS)}.")] = "simulator",
-    scenario: Annotated[str, typer.Option("--scenario", help="S2, S2-slow, S2-kill or S3.")] = "S2",
+    scenario: Annotated[str, typer.Option("--scenario", help="S2, S2-slow, S2-kill, S3 or S4.")] = "S2",
     policy: Annotated[
         str,
         typer.Option(
             "--policy",
-            help="none, static, static-new, hpa, base, retrain, walk, dp, rollout-1, rollout, rollout-true, optimum.",
+            help="none, static, static-new, hpa, base, retrain, walk, dp, rollout-1, rollout, constrained, rollout-true "
+            "or optimum.",
         ),
     ] = "rollout",
     explore: Annotated[str, typer.Option("--explore", help="none, epsilon, optimism or thompson.")] = "none",

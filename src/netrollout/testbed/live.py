@@ -23,6 +23,7 @@ from netrollout.adapt import Window, moved
 from netrollout.seeding import spawn
 from netrollout.systems.mesh import Mesh as Grid
 from netrollout.systems.mesh import MeshState
+from netrollout.systems.queues import Pattern
 from netrollout.testbed.mesh import Mesh
 from netrollout.testbed.processes import MeshError
 from netrollout.types import InputError, Ints
@@ -45,6 +46,8 @@ class Change:
     slow : dict of node to the factor on each demand there
     load_moves : bool
         Whether the load moves between its levels from then on, by the grid's law.
+    day : Pattern, optional
+        What the load follows from then on: in every cycle it is at the level nearest to the pattern's.
     kill : str
         A process of `netrollout.testbed.Mesh.pids` that is killed (the mesh restarts it), or empty.
     """
@@ -52,6 +55,7 @@ class Change:
     demand: Mapping[str, float] = field(default_factory=dict)
     slow: Mapping[int, float] = field(default_factory=dict)
     load_moves: bool = False
+    day: Pattern | None = None
     kill: str = ""
 
 
@@ -201,10 +205,22 @@ class LivePlant:
         os.kill(pids[self._change.kill], signal.SIGKILL)
 
     def _next_load(self, load: int) -> int:
-        if not self._change.load_moves or self._cycle <= self._change_at:
+        if self._cycle <= self._change_at:
+            return load
+        if self._change.day is not None:
+            return self._level_of_day(self._change.day)
+        if not self._change.load_moves:
             return load
         w = self._grid.disturbance(spawn(self._seed, "load", self._cycle), (1,))
         return int(self._grid.transition(self._x, np.ones_like(self._x.setting), w).state.load[0])
+
+    def _level_of_day(self, pattern: Pattern) -> int:
+        """Return the level nearest to the pattern's load; bursts are drawn from the seed, cycle by cycle."""
+        burst, cycles = np.zeros(1, dtype=np.int64), range(self._change_at, self._cycle)
+        for cycle in cycles:
+            burst = pattern.move(burst, spawn(self._seed, "burst", cycle).random(1))
+        load = pattern.load(np.array([len(cycles) % pattern.day]), burst)
+        return int(np.abs(np.asarray(self._grid.loads)[:, 0] - load).argmin())
 
 
 def window_of(

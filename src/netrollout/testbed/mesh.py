@@ -28,7 +28,7 @@ class Mesh:
 
     Parameters
     ----------
-    services : service (`compute`, `info`) -> mean demand of a request, CPU s (exponential)
+    services : service (`compute`, `info`, `search`) -> mean demand of a request, CPU s (exponential)
     quota : CPU limit of a worker, cores
     period : period of the CPU limit, s
     max_workers : workers that stand ready per node, the largest c

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-SERVICES = ("compute", "info")  # what a worker can do
+SERVICES = ("compute", "info", "search")  # what a worker can do
 NODES = (1, 2)
 
 

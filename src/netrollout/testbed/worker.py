@@ -1,8 +1,9 @@
 """One worker process: a pod with a CPU limit that serves one request at a time.
 
 A request needs a random amount of CPU, exponential with the mean that comes with it, and is worked off in small
-pieces of real work: SQLite reads (`info`) or matrix products (`compute`). The limit is that of Linux CFS bandwidth
-control: in each period of fixed length at most quota x period of CPU, then sleep to the start of the next one.
+pieces of real work: matrix products (`compute`), SQLite reads (`info`) or a pattern's matches in a text (`search`).
+The limit is that of Linux CFS bandwidth control: in each period of fixed length at most quota x period of CPU, then
+sleep to the start of the next one.
 
 Protocol: a line `service mean` on stdin (mean in CPU s), a line `done` on stdout; EOF on stdin ends the worker.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
+import re
 import sqlite3
 import sys
 import time
@@ -21,6 +23,7 @@ import numpy as np
 
 ROWS = 1000  # of the information service's table
 SIDE = 40  # of the computing service's matrices
+LETTERS = 2000  # of the search service's text
 
 
 class Throttle:
@@ -68,7 +71,14 @@ def info_piece(rng: np.random.Generator) -> Callable[[], object]:
     return lambda: database.execute(query, (start := next(starts), start)).fetchone()
 
 
-PIECES = {"compute": compute_piece, "info": info_piece}
+def search_piece(rng: np.random.Generator) -> Callable[[], object]:
+    """Return the small piece of the search service: one pass of a pattern over a text."""
+    letters = "".join(map(chr, (rng.integers(0, 26, LETTERS) + ord("a")).tolist()))
+    pattern = re.compile("[aeiou][^aeiou]{2}[aeiou]")
+    return lambda: pattern.findall(letters)
+
+
+PIECES = {"compute": compute_piece, "info": info_piece, "search": search_piece}
 
 
 def work(piece: Callable[[], object], demand: float, throttle: Throttle) -> None:

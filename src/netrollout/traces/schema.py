@@ -1,6 +1,6 @@
 """The columns of a trace and what may stand in them (schema version 1).
 
-The columns follow from the services (`compute`, `info`) and the nodes (1, 2) that the row of names mentions.
+The columns follow from the services (such as `compute`) and the nodes (1, 2) that the row of names mentions.
 """
 
 from __future__ import annotations

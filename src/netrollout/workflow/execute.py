@@ -1,6 +1,7 @@
 """Run one notebook, and say how it goes."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -80,17 +81,23 @@ def _progress(name: str, target: Path) -> Iterator[None]:
         while not over.wait(HEARTBEAT):
             elapsed = time.monotonic() - began
             left = f"about {max(last - elapsed, 0):.0f} s left" if last else _cells(target)
-            print(f"  {name}: {elapsed:.0f} s, {left}", flush=True)
+            _say(f"{name}: {elapsed:.0f} s, {left}")
 
     thread = threading.Thread(target=report, daemon=True)
-    print(f"  {name}: started" + (f", took {last:.0f} s last time" if last else ""), flush=True)
+    _say(f"{name}: started" + (f", took {last:.0f} s last time" if last else ""))
     thread.start()
     try:
         yield
-        print(f"  {name}: done in {time.monotonic() - began:.0f} s", flush=True)
+        _say(f"{name}: done in {time.monotonic() - began:.0f} s")
     finally:
         over.set()
         thread.join()
+
+
+def _say(line: str) -> None:
+    """Print a line in one write: with two notebooks at a time, text and line end would mix with the other's."""
+    sys.stdout.write(f"  {line}\n")
+    sys.stdout.flush()
 
 
 def _duration(path: Path) -> float:
