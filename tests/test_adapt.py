@@ -1,5 +1,6 @@
 """The closed loop: plants, the relearned model, plans, exploration, strategies, the cycle, its log and its measures."""
 
+import gzip
 import json
 from itertools import pairwise
 
@@ -413,6 +414,14 @@ def test_another_run_is_not_gone_on_with(tmp_path, mesh):
         Journal(file, header(mesh), False)
     with pytest.raises(InputError, match="does not exist; leave out --resume"):
         Journal(tmp_path / "other.jsonl", header(mesh), True)
+
+
+def test_a_compressed_log_reads_as_the_plain_one(tmp_path, mesh):
+    plain = tmp_path / "log.jsonl"
+    cycles = logged(plain, mesh, 4, resume=False)
+    packed = tmp_path / "log.jsonl.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert [line["cycle"] for line in read_journal(packed)[1]] == [line["cycle"] for line in cycles]
 
 
 def test_a_log_with_a_gap_is_refused(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from netrollout.traces import fetch, fetched, shipped, shipped_names, verify_shipped
+from netrollout.traces import fetch, fetched, log_files, shipped, shipped_names, verify_shipped
 from netrollout.traces.fetching import Entry, registry
 from netrollout.types import InputError
 
@@ -118,15 +118,16 @@ def test_an_unknown_shipped_trace_is_told() -> None:
 
 def test_differences_from_the_checksums_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mesh").mkdir()
-    for name in ("a", "b", "c"):
-        (tmp_path / "mesh" / f"{name}.csv.gz").write_bytes(CONTENT)
+    for name in ("a.csv", "b.csv", "c.csv", "run.jsonl"):
+        (tmp_path / "mesh" / f"{name}.gz").write_bytes(CONTENT)
     good, wrong = hashlib.sha256(CONTENT).hexdigest(), "0" * 64
     sums = f"# comment\n{good}  mesh/a.csv.gz\n{wrong}  mesh/b.csv.gz\n{good}  mesh/d.csv.gz\n"
     (tmp_path / "SHA256SUMS").write_text(sums)
     monkeypatch.setattr("netrollout.traces.shipping._data", lambda: tmp_path)
-    assert shipped_names() == ["mesh/a", "mesh/b", "mesh/c"]
+    assert shipped_names() == ["mesh/a", "mesh/b", "mesh/c"] and list(log_files()) == ["mesh/run"]
     assert verify_shipped() == [
         "mesh/d.csv.gz: named in SHA256SUMS, but not there",
         "mesh/c.csv.gz: not named in SHA256SUMS",
+        "mesh/run.jsonl.gz: not named in SHA256SUMS",
         "mesh/b.csv.gz: its sha256 is not the one in SHA256SUMS",
     ]

@@ -122,7 +122,7 @@ def test_kills_of_the_controller_leave_a_readable_log_and_no_orphan(
     envoy: None, tmp_path: Path, start_python: Helper, still_alive: Helper
 ) -> None:
     log, rng = tmp_path / "log.jsonl", random.Random(5)
-    for kill in range(3):
+    for kill in range(10):
         have = len(lines(log))
         program = LOOP.format(cycles=1000, log=str(log), resume='"--resume"' if kill else "")
         loop = start_python(program)

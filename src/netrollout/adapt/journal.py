@@ -6,6 +6,7 @@ that cycle is run again.  So a log has neither a gap nor a cycle twice.
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import os
@@ -125,7 +126,7 @@ def _finite(value: Any) -> Any:
 
 
 def read_journal(file: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
-    """Return header, cycles, and the length in bytes of the complete lines of a log.
+    """Return header, cycles, and the length in bytes of the complete lines of a log, plain or compressed (``.gz``).
 
     Raises
     ------
@@ -133,6 +134,8 @@ def read_journal(file: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]]
         If a complete line is no JSON, the header is missing, or a cycle is missing or comes twice.
     """
     content = Path(file).read_bytes()
+    if Path(file).suffix == ".gz":
+        content = gzip.decompress(content)
     whole = content[: content.rfind(b"\n") + 1]
     lines = []
     for number, text in enumerate(whole.splitlines(), 1):

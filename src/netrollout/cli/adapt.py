@@ -32,8 +32,8 @@ def adapt(
         str,
         typer.Option(
             "--policy",
-            help="none, static, static-new, hpa, base, retrain, walk, dp, rollout-1, rollout, constrained, rollout-true "
-            "or optimum.",
+            help="none, static, static-new, hpa, base, retrain, walk, dp, rollout-1, rollout, constrained, "
+            "rollout-true or optimum.",
         ),
     ] = "rollout",
     explore: Annotated[str, typer.Option("--explore", help="none, epsilon, optimism or thompson.")] = "none",

@@ -9,7 +9,7 @@ from netrollout.traces.kth import KTH_TRACES, kth_available, read_kth
 from netrollout.traces.kth_steps import KTH_FIGURES, read_kth_optimum, read_kth_steps
 from netrollout.traces.reading import Report, check_trace, read_trace
 from netrollout.traces.schema import SCHEMA, TraceError
-from netrollout.traces.shipping import shipped, shipped_names, trace_files, verify_shipped
+from netrollout.traces.shipping import log_files, shipped, shipped_names, trace_files, verify_shipped
 from netrollout.traces.trace import Trace, configurations, response_times
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "fetch",
     "fetched",
     "kth_available",
+    "log_files",
     "read_kth",
     "read_kth_optimum",
     "read_kth_steps",

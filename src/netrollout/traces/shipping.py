@@ -1,4 +1,4 @@
-"""The traces that come with the package, folder `data` of the checkout, and their checksums."""
+"""The traces and recorded runs that come with the package, folder `data` of the checkout, and their checksums."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from netrollout.traces.trace import Trace
 from netrollout.types import InputError
 
 _ENDING = ".csv.gz"
+_LOG_ENDING = ".jsonl.gz"
 
 
 def _data() -> Traversable:
@@ -21,14 +22,14 @@ def _data() -> Traversable:
 
 def present() -> dict[str, int]:
     """Return name -> size in bytes of the shipped traces, by name."""
+    return {name.removesuffix(_ENDING): len((_data() / name).read_bytes()) for name in _ending_in(_ENDING)}
+
+
+def _ending_in(ending: str) -> list[str]:
+    """Return the shipped files of a kind, relative to the data folder."""
     folders = [folder for folder in _data().iterdir() if folder.is_dir()]
-    sizes = {
-        f"{folder.name}/{file.name.removesuffix(_ENDING)}": len(file.read_bytes())
-        for folder in folders
-        for file in folder.iterdir()
-        if file.name.endswith(_ENDING)
-    }
-    return dict(sorted(sizes.items()))
+    files = [f"{folder.name}/{file.name}" for folder in folders for file in folder.iterdir()]
+    return sorted(file for file in files if file.endswith(ending))
 
 
 def shipped_names() -> list[str]:
@@ -64,6 +65,11 @@ def trace_files(*names: str) -> dict[str, Path]:
     return {name: Path(str(_data() / (name + _ENDING))) for name in names}
 
 
+def log_files() -> dict[str, Path]:
+    """Return name -> file of the recorded live runs of the closed loop, such as `live/S2-rollout-1`."""
+    return {name.removesuffix(_LOG_ENDING): Path(str(_data() / name)) for name in _ending_in(_LOG_ENDING)}
+
+
 def checksums() -> dict[str, str]:
     """Return file (relative to the data folder) -> sha256, as `SHA256SUMS` has them."""
     lines = (_data() / "SHA256SUMS").read_text("utf-8").splitlines()
@@ -72,8 +78,8 @@ def checksums() -> dict[str, str]:
 
 
 def verify_shipped() -> list[str]:
-    """Compare the shipped traces with their checksums; return one sentence per difference, none where all is well."""
-    expected, present = checksums(), [name + _ENDING for name in shipped_names()]
+    """Compare the shipped files with their checksums; return one sentence per difference, none where all is well."""
+    expected, present = checksums(), [*_ending_in(_ENDING), *_ending_in(_LOG_ENDING)]
     wrong = [f"{file}: named in SHA256SUMS, but not there" for file in expected if not (_data() / file).is_file()]
     wrong += [f"{file}: not named in SHA256SUMS" for file in present if file not in expected]
     for file in present:
