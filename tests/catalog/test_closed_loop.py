@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from netrollout.adapt import STRATEGIES, held_rewards
-from netrollout.catalog.closed_loop import DETECTOR, SETTING, controller, live, make_loop, recorded, simulated
+from netrollout.catalog.closed_loop import (
+    DETECTOR,
+    SETTING,
+    controller,
+    live,
+    make_loop,
+    recorded,
+    simulated,
+    trace_rewards,
+)
 from netrollout.catalog.closed_loop_study import CALIBRATION_RATE, ROWS, calibrated, compare, fractions
 from netrollout.systems.mesh import MeshState
 from netrollout.types import InputError
@@ -28,6 +37,12 @@ def test_the_base_policy_rests_where_it_rests(loop):
 def test_after_the_change_there_is_something_to_gain(loop):
     rewards = held_rewards(loop.after)
     assert rewards.max() > rewards[place(loop.after, loop.resting)] + 0.1
+
+
+def test_over_all_visits_there_is_less_to_gain_than_on_the_one_that_the_plant_has(loop):
+    here = place(loop.after, loop.resting)
+    gain = [rewards.max() - rewards[here] for rewards in (trace_rewards(loop), held_rewards(loop.after))]
+    assert 0.0 < gain[0] < gain[1]
 
 
 def test_the_model_of_s3_foresees_longer_response_times_at_loads_that_it_has_not_met():

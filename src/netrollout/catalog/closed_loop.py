@@ -263,6 +263,19 @@ def simulated(loop: Loop, change_at: int, seed: int, x: MeshState | None = None,
     return SimulatedPlant(loop.before, loop.after, change_at, at.setting[0], seed, int(at.load[0]), loop.busy, cycle)
 
 
+def trace_rewards(loop: Loop) -> Floats:
+    """Return the mean reward of a window at every grid point, (G,), over all visits of the trace after the change.
+
+    The simulated plant has one visit of each, so its best setting looks better than it is.
+    """
+    scenario = load_scenario(_system(loop.name))
+    frame = rows(scenario, "after")
+    d = frame[[f"d_{service}" for service in scenario.services]].to_numpy()
+    reward, _ = loop.model.objective(loop.planner.saved[frame["grid"].to_numpy()], d)
+    mean = frame.assign(reward=reward).groupby("grid")["reward"].mean()
+    return np.asarray(mean.reindex(range(loop.model.n_states)))
+
+
 def recorded(loop: Loop, phase: str = "after") -> RecordedPlant:
     """Return the held-out windows of the scenario's trace, in the order in which they were measured."""
     scenario = load_scenario(_system(loop.name))

@@ -13,9 +13,9 @@ name            decision
 `base`          the optimum of the old model's lattice, unadapted
 `walk`          walks to the best static setting of the relearned model
 `dp`            the optimum of the relearned model's lattice
-`rollout-1`     truncated rollout on the old base with the relearned model
-`rollout`       truncated rollout on `walk` with the relearned model, closed with the value of its lattice
-`rollout-zero`  the same, closed with zero
+`rollout-1`     truncated rollout on the old base with the relearned model, closed with zero
+`rollout-zero`  the same on `walk`
+`rollout`       one simulated cycle of the relearned model, closed with the value of its lattice
 `optimum`       the optimum of the true new system's lattice from the moment of the change (an oracle)
 ==============  =======================================================================================================
 
@@ -42,7 +42,7 @@ from netrollout.catalog.queue_policies import HORIZON, SAMPLES
 from netrollout.models.drift import calibrate, make_detector
 from netrollout.rollout import TruncatedRollout
 from netrollout.seeding import spawn
-from netrollout.systems.queues import QueueMesh
+from netrollout.systems.queues import QueueMesh, QueueState
 from netrollout.types import Floats, InputError, Policy
 
 DAY = 96  # cycles before the change
@@ -68,11 +68,8 @@ def _held(system: QueueMesh) -> Hold:
 def plans(old: QueueMesh, seed: int) -> dict[str, Callable[[QueueMesh], Policy]]:
     """Return what each row does with a model, in `ROWS`' terms; `old` is the one from before the change."""
 
-    def rolled(model: QueueMesh, base: Policy, closed: bool) -> Policy:
-        terminal = _lattice(model).value if closed else None
-        return TruncatedRollout(
-            model, base, spawn(seed, "rollout"), horizon=HORIZON, samples=SAMPLES, terminal=terminal
-        )
+    def rolled(model: QueueMesh, base: Policy, horizon: int, terminal: Callable[[QueueState], Floats] | None) -> Policy:
+        return TruncatedRollout(model, base, spawn(seed, "rollout"), horizon, SAMPLES, terminal=terminal)
 
     return {
         "static": lambda model: _held(old),
@@ -82,9 +79,9 @@ def plans(old: QueueMesh, seed: int) -> dict[str, Callable[[QueueMesh], Policy]]
         "walk": _held,
         "dp": _lattice,
         "optimum": _lattice,
-        "rollout-1": lambda model: rolled(model, _lattice(old), False),
-        "rollout-zero": lambda model: rolled(model, _held(model), False),
-        "rollout": lambda model: rolled(model, _held(model), True),
+        "rollout-1": lambda model: rolled(model, _lattice(old), HORIZON, None),
+        "rollout-zero": lambda model: rolled(model, _held(model), HORIZON, None),
+        "rollout": lambda model: rolled(model, _lattice(old), 0, _lattice(model).value),
     }
 
 
