@@ -11,13 +11,13 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "netrollout"
 
 LAYERS = [
-    {"types", "batch", "seeding"},
+    {"types", "batch", "seeding", "arrays"},
     {"systems", "dp"},
     {"traces", "models"},
     {"policies", "baselines"},
     {"rollout", "tabular", "evaluate"},
     {"adapt", "envs"},
-    {"train", "testbed", "connect"},
+    {"train", "dqn", "stages", "scaling", "testbed", "connect"},
     {"catalog"},
     {"results", "plots", "workflow", "cli"},
 ]
@@ -38,9 +38,9 @@ LIBRARIES: dict[str, int | set[str]] = {
     "river": {"models"},
     "joblib": 4,
     "gymnasium": 5,
-    "stable_baselines3": {"envs", "train"},
+    "stable_baselines3": {"envs", "train", "dqn", "stages", "scaling"},
     "sb3_contrib": {"train"},
-    "torch": {"train"},
+    "torch": {"train", "dqn", "stages", "scaling"},
     "aiohttp": {"testbed"},
     "psutil": {"testbed"},
     "envoy": {"testbed"},

@@ -61,7 +61,9 @@ class Estimate:
     n: int
 
 
-def simulate(system: System, policy: Policy, seeds: Sequence[int], horizon: int | None = None) -> Episodes:
+def simulate(
+    system: System, policy: Policy, seeds: Sequence[int], horizon: int | None = None, given: Floats | None = None
+) -> Episodes:
     """Run one episode per seed, all as lanes of one batch.
 
     Start and disturbances of an episode depend on its seed alone, so two policies run with the same seeds are paired
@@ -75,17 +77,23 @@ def simulate(system: System, policy: Policy, seeds: Sequence[int], horizon: int 
     seeds : sequence of int, (N,)
     horizon : int, optional
         Cycles T; the system's own where None.
+    given : (T, N, D_w) float64, optional
+        Recorded disturbances in place of drawn ones.
 
     Raises
     ------
     InputError
-        If there are no seeds or no cycles.
+        If there are no seeds or no cycles, or the given disturbances are of other numbers of them.
     """
     cycles = system.horizon if horizon is None else horizon
     if not len(seeds) or cycles < 1:
         raise InputError(f"{len(seeds)} seeds and {cycles} cycles: at least one of each is needed")
     x = _starts(system, seeds)
-    w = np.stack([system.disturbance(spawn(seed, "disturbance"), (cycles,)) for seed in seeds], axis=1)
+    w = given
+    if w is None:
+        w = np.stack([system.disturbance(spawn(seed, "disturbance"), (cycles,)) for seed in seeds], axis=1)
+    if w.shape[:2] != (cycles, len(seeds)):
+        raise InputError(f"disturbances of shape {w.shape}; expected {cycles} cycles of {len(seeds)} episodes")
     alive, memory, begin = np.ones(len(seeds)), None, np.ones(len(seeds), dtype=bool)
     rewards, lived, metrics = [], [], []
     for t in range(cycles):

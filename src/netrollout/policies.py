@@ -17,13 +17,20 @@ from netrollout.batch import joint_actions, joint_feasible, joint_index, sizes
 from netrollout.systems.mesh import Mesh
 from netrollout.types import Enumerable, Floats, InputError, Ints, System
 
-PLAIN = ("random", "static", "greedy", "reactive", "hpa", "optimal", "ppo", "oracle")
+PLAIN = ("random", "static", "greedy", "reactive", "hpa", "keda", "sqrt", "up", "optimal", "sarsa", "qlearning", "dqn",
+         "ppo", "oracle")  # fmt: skip
 COMBINATORS = ("rollout", "multiagent", "walk", "retrain")
 OPTIONS = {
     "static": None,  # any control may be named
+    "reactive": {"rule"},
     "hpa": {"target", "tolerance", "window", "p"},
+    "keda": {"target", "window"},
+    "sqrt": {"waiting"},
+    "sarsa": {"episodes", "seed", "published", "file"},
+    "qlearning": {"episodes", "seed", "published", "file"},
+    "dqn": {"steps", "seed", "published", "file"},
     "ppo": {"steps", "seed", "file"},
-    "rollout": {"lookahead", "terminal", "horizon", "samples"},
+    "rollout": {"lookahead", "terminal", "horizon", "samples", "model"},
     "multiagent": {"terminal", "horizon", "samples"},
     "retrain": {"warm"},
 }

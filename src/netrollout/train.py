@@ -23,6 +23,7 @@ from sb3_contrib import MaskablePPO
 
 from netrollout.batch import joint_actions, joint_feasible, joint_index
 from netrollout.envs.vec import NetVecEnv
+from netrollout.scaling import extractor
 from netrollout.types import Enumerable, Floats, InputError, Ints, System
 
 ALGORITHMS = ("ppo",)
@@ -100,6 +101,8 @@ def begin(system: System, seed: int, warm: MaskablePPO | None = None) -> Maskabl
     torch.set_num_threads(1)
     lanes, settings = (1, PUBLISHED) if isinstance(system, Enumerable) else (LANES, BATCHED)
     env = NetVecEnv(system, lanes, seed)
+    kwargs = {**settings["policy_kwargs"], **extractor(system)}
+    settings = {**settings, "policy_kwargs": kwargs}
     model = MaskablePPO("MlpPolicy", env, gamma=system.discount, seed=seed, device="cpu", **settings)
     if warm is not None:
         _refuse_another_shape("the warm start", _shape(warm), model, system)
@@ -164,7 +167,8 @@ class MaskedPolicy:
     ----------
     model : MaskablePPO
     system : System
-        Says which settings are feasible behind an observation.
+        Says which settings are feasible behind an observation.  Where its state is not visible nothing is masked: an
+        increment beyond the range holds.
     """
 
     def __init__(self, model: MaskablePPO, system: System) -> None:
@@ -179,9 +183,15 @@ class MaskedPolicy:
         action_masks: NDArray[Any] | None = None,
     ) -> tuple[Ints, Any]:
         """Return actions (B, K)."""
-        mask = action_masks if action_masks is not None else self._system.feasible(self._system.state_of(observation))
+        mask = action_masks if action_masks is not None else self._feasible(observation)
         actions, _ = self._model.predict(observation, deterministic=True, action_masks=mask)
         return np.asarray(actions), state
+
+    def _feasible(self, observation: NDArray[Any]) -> NDArray[np.bool_] | None:
+        try:
+            return self._system.feasible(self._system.state_of(observation))
+        except InputError:
+            return None
 
 
 def policy_table(model: MaskablePPO, system: Enumerable) -> Ints:

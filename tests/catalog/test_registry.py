@@ -17,7 +17,7 @@ CHANGES = ("heavier", "slower", "shifted")
 
 
 def test_the_package_knows_the_names():
-    assert netrollout.systems() == systems() == [*MESHES, "mesh-s4", "walk"]
+    assert netrollout.systems() == systems() == [*MESHES, "mesh-s4", "serverless", "walk"]
     assert netrollout.make("walk").name == "walk"
 
 

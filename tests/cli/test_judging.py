@@ -83,7 +83,7 @@ def test_a_trained_policy_is_named_by_its_file(tmp_path):
         (["evaluate", "walk", "random", "--set", "seed=-1"], "seed=-1: expected a whole number from 0"),
         (["evaluate", "walk", "random", "--json", "."], "is a folder"),
         (["compare", "mesh-s2", "static"], "at least two policies"),
-        (["train", "walk", "dqn"], "unknown algorithm 'dqn'"),
+        (["train", "walk", "a2c"], "unknown algorithm 'a2c'"),
         (["train", "walk", "ppo", "--out", "no/folder/p.npz"], "there is no folder"),
         (["train", "walk", "ppo", "--out", "."], "is a folder"),
         (["evaluate", "walk", "ppo(file=absent.npz)"], "no such file"),

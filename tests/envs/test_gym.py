@@ -109,7 +109,7 @@ def test_registering_twice_does_no_harm():
     before = {name: gymnasium.spec(name) for name in IDS}
     register()
     assert before == {name: gymnasium.spec(name) for name in IDS}
-    assert set(IDS) == {f"netrollout/MeshS{k}-v0" for k in (1, 2, 3, 4)}
+    assert set(IDS) == {*(f"netrollout/MeshS{k}-v0" for k in (1, 2, 3, 4)), "netrollout/Serverless-v0"}
 
 
 def test_importing_the_package_registers_the_ids_and_loads_no_training_library():

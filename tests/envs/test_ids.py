@@ -28,7 +28,9 @@ def test_an_episode_is_cut_at_the_horizon_of_the_system(name):
     env = gymnasium.make(name)
     env.reset(seed=0)
     ends = [env.step(np.ones(env.action_space.shape, dtype=int))[2:4] for _ in range(env.unwrapped.system.horizon)]
-    assert ends == [(False, False)] * (len(ends) - 1) + [(False, True)]
+    assert [truncated for _, truncated in ends] == [False] * (len(ends) - 1) + [True]
+    if name != "netrollout/Serverless-v0":  # there the work may be done before
+        assert not any(terminated for terminated, _ in ends)
 
 
 def test_an_id_is_made_in_a_process_that_did_not_import_the_package():

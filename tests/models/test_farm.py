@@ -1,5 +1,7 @@
 """What a controller believes about the farm: the sampled queue, the fluid, and the state behind observations."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -166,11 +168,36 @@ def test_one_observation_tells_less_but_enough(past):
 
 
 def test_the_rate_is_held_where_no_schedule_is_known(past):
-    model = QueueModel(learned(past, schedule=False))
+    model = QueueModel(replace(learned(past, schedule=False), jump=0.0))
     x = batch.repeat(model.state_of(np.array([[2, 0, 0, 100, 12, 1.5, 3.0, 3.0, 1.0]])), 400)
     step = model.step(x, np.ones((400, 1), dtype=np.int64), spawn(0))
     assert step.metrics["arrivals"].mean() / 8.075 == pytest.approx(3.0, rel=0.05)
     assert (step.state.seen[:, 0] == 2).all()
+
+
+def test_a_held_rate_jumps_as_often_and_as_far_as_in_the_past(past):
+    beliefs = learned(past, schedule=False)
+    assert 0.02 < beliefs.jump < 0.2  # three changes of phase in about 28 cycles, not all of them large
+    assert beliefs.levels.min() < 2.5 and 6.5 < beliefs.levels.max() < 10.0
+    x = batch.repeat(QueueModel(beliefs).state_of(np.array([[2, 0, 0, 100, 12, 1.5, 3.0, 3.0, 1.0]])), 2000)
+    after = QueueModel(beliefs).step(x, np.ones((2000, 1), dtype=np.int64), spawn(0)).state
+    assert (after.rate != 3.0).mean() == pytest.approx(beliefs.jump, abs=0.03)
+
+
+def test_before_the_first_cycle_the_mean_rate_stands_in(past):
+    model = QueueModel(learned(past, schedule=False))
+    assert model.initial(spawn(0), 2).rate == pytest.approx([1140 / (30 * 8.075)] * 2)
+
+
+def test_beyond_the_time_limit_nothing_is_paid(past):
+    model, hold = QueueModel(learned(past), horizon=2), np.ones((3, 1), dtype=np.int64)
+    x = model.initial(spawn(0), 3)
+    rewards = []
+    for _ in range(4):
+        step = model.step(x, hold, spawn(1))
+        x = step.state
+        rewards.append(step.reward)
+    assert (rewards[1] < -50.0).all() and not np.any(rewards[2:])  # the unfinished tasks cost once
 
 
 def test_an_episode_ends_as_on_the_farm(past):
@@ -187,6 +214,7 @@ def test_an_episode_ends_as_on_the_farm(past):
     [
         (lambda: Beliefs(rates=np.array([1.0, 2.0])), "for 1 phases"),
         (lambda: Beliefs(dispersion=0.5), "dispersion 0.5"),
+        (lambda: Beliefs(jump=1.5), "jump 1.5"),
         (lambda: Beliefs(law=np.array([2.0, 1.0])), "positive and rising"),
         (lambda: QueueModel(start=0), "workers least 1, start 0"),
         (lambda: QueueModel().estimate([]), "empty history"),

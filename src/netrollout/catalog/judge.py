@@ -13,7 +13,10 @@ from netrollout.types import Floats
 
 UNITS = {"return": "reward", "mean_reward": "reward/cycle", "violation": "share", "saved": "share", "place": "place",
          "late": "share", "over": "share", "busy": "share", "workers": "workers", "moves": "levels",
-         "load": "requests/s", "n_1": "requests", "n_2": "requests"}  # fmt: skip
+         "load": "requests/s", "n_1": "requests", "n_2": "requests", "completed": "tasks", "violations": "tasks",
+         "arrivals": "tasks", "queue": "tasks", "qos": "share", "applied": "workers", "requested": "changes",
+         **{f"reward_{term}": "reward" for term in ("qos", "backlog", "efficiency", "scaling", "direction", "steady",
+                                                    "end")}}  # fmt: skip
 HOW = "bootstrap over {n} paired episodes; one policy"
 
 

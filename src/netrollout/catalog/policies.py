@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netrollout.baselines.mesh import greedy_table, reactive_table, static_table
+from netrollout.catalog.farm_policies import farm_policy
 from netrollout.catalog.options import choice, number, training, whole
 from netrollout.catalog.queue_policies import queue_policy
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
@@ -22,12 +23,14 @@ from netrollout.rollout import MultiagentRollout, TruncatedRollout, multiagent_t
 from netrollout.seeding import spawn
 from netrollout.systems.mesh import Mesh
 from netrollout.systems.queues import QueueMesh
+from netrollout.systems.serverless import Farm
 from netrollout.types import Enumerable, Floats, InputError, Ints, Policy, State
 
 if TYPE_CHECKING:
     from netrollout.catalog.registry import Context
 
 TERMINALS = ("base", "zero", "stale")
+OF_THE_FARM = ("keda", "sqrt", "up", "sarsa", "qlearning", "dqn")
 
 
 def make_policy(name: PolicyName | str, worlds: Context) -> Policy:
@@ -39,6 +42,9 @@ def make_policy(name: PolicyName | str, worlds: Context) -> Policy:
         If the name, an option or its value is unknown, or does not fit the system.
     """
     name = PolicyName.parse(name) if isinstance(name, str) else name
+    if isinstance(worlds.plant, Farm):
+        return farm_policy(name, worlds)
+    _refuse_what_is_the_farms(name, worlds)
     if isinstance(worlds.plant, QueueMesh):
         return queue_policy(name, worlds)
     if name.head == "random":
@@ -58,6 +64,7 @@ def policy_table(name: PolicyName | str, worlds: Context) -> Any:
     name = PolicyName.parse(name) if isinstance(name, str) else name
     if not isinstance(worlds.plant, Enumerable):
         raise InputError(f"policy {name}: {worlds.plant.name} has no table of states, so neither has a policy on it")
+    _refuse_what_is_the_farms(name, worlds)
     if name.head == "hpa":
         raise InputError(
             f"policy {name}: only mesh-s4 measures utilisation; reactive is the rule for {worlds.plant.name}"
@@ -65,6 +72,17 @@ def policy_table(name: PolicyName | str, worlds: Context) -> Any:
     if name.head in PLAIN:
         return lift(PLAIN[name.head](name, worlds), worlds.model)
     return COMBINED[name.head](name, worlds)
+
+
+def _refuse_what_is_the_farms(name: PolicyName, worlds: Context) -> None:
+    """Refuse a name, or one inside it, that has a meaning on serverless only."""
+    options = {"reactive": "rule", "rollout": "model"}
+    if name.inner is not None:
+        _refuse_what_is_the_farms(name.inner, worlds)
+    if name.head in OF_THE_FARM:
+        raise InputError(f"policy {name}: only serverless has {name.head}; not {worlds.plant.name}")
+    if name.option(options.get(name.head, ""), ""):
+        raise InputError(f"policy {name}: option {options[name.head]} has a meaning on serverless only; leave it out")
 
 
 def lift(table: Any, system: Enumerable) -> Any:

@@ -12,6 +12,7 @@ import gymnasium
 
 from netrollout.batch import sizes
 from netrollout.catalog.daily import daily_model, load_daily
+from netrollout.catalog.farm import LAWS, LOGS, LoggedQueue, farm_model, farm_plant
 from netrollout.catalog.realise import SOURCES, model_response, plant_response
 from netrollout.catalog.scenario import Phase, load_scenario
 from netrollout.envs.gym import NetEnv
@@ -19,6 +20,8 @@ from netrollout.models import SURROGATES
 from netrollout.seeding import SEEDS
 from netrollout.systems.mesh import Mesh
 from netrollout.systems.queues import QueueMesh
+from netrollout.systems.serverless import Farm
+from netrollout.systems.serverless.farm import INCREMENTS
 from netrollout.systems.toy import Walk
 from netrollout.types import Enumerable, InputError
 
@@ -28,9 +31,11 @@ MESHES = {
     "mesh-s3": "one service on two nodes; the load starts to move",
 }
 QUEUES = {"mesh-s4": "one service on two nodes through the day: queues, slow starts, bursts; three changes"}
+FARMS = {"serverless": "a task farm: deadlines met by more or fewer workers; three changes"}
 TOYS = {"walk": "a walk on a line with a known optimum (for tests and first steps)"}
-CHOICES = {"source": SOURCES, "phase": ("before", "after"), "side": ("plant", "model"), "surrogate": tuple(SURROGATES),
-           "change": ("heavier", "slower", "shifted")}  # fmt: skip
+CHOICES = {"source": SOURCES, "phase": ("before", "after"), "side": ("plant", "model", "log"),
+           "surrogate": tuple(SURROGATES), "workload": tuple(LAWS), "log": LOGS}  # fmt: skip
+CHANGES = {"mesh-s4": ("heavier", "slower", "shifted"), "serverless": ("double", "cold", "rise")}
 
 
 @dataclass(frozen=True)
@@ -44,15 +49,22 @@ class Options:
     phase : str
         ``before`` or ``after`` the change.
     side : str
-        ``plant`` (what really happens: held-out visits) or ``model`` (what was learned from the other visits).
+        ``plant`` (what really happens: held-out visits) or ``model`` (what was learned from the other visits);
+        serverless also has the ``log`` that its model was learned from, on which a learner may practise.
     surrogate : str
         Which regressor the model is.
     seed : int
         Of the surrogate and of the bootstrap.
     refit : int or None
         Number of a bootstrap resample of the model's visits; None takes the visits as they are.
-    change : str
-        Of mesh-s4, which has several: ``heavier``, ``slower`` or ``shifted``.
+    change : str or None
+        Of a system that has several, the first where None: mesh-s4 ``heavier``, ``slower`` or ``shifted``; serverless
+        ``double`` (service times), ``cold`` (slow starts) or ``rise`` (arrivals).
+    workload : str
+        Of serverless: the law of its plant's arrivals.
+    log : str
+        Of serverless: whether the model was learned from all laws that may be learned from (``mixed``) or from the one
+        of the ``published`` farm, where every episode has the same phases.
     discount, horizon : float, int or None
         In place of the scenario's.
     """
@@ -63,16 +75,19 @@ class Options:
     surrogate: str = "forest"
     seed: int = 0
     refit: int | None = None
-    change: str = "heavier"
+    change: str | None = None
+    workload: str = "published"
+    log: str = "mixed"
     discount: float | None = None
     horizon: int | None = None
 
 
 TYPES: dict[str, Callable[[str], Any]] = {"seed": int, "refit": int, "discount": float, "horizon": int}
 MEANINGLESS = {
-    **{name: {"change"} for name in MESHES},
-    **{name: {"source", "surrogate"} for name in QUEUES},
-    **{name: {"source", "surrogate", "refit", "change"} for name in TOYS},
+    **{name: {"change", "workload", "log"} for name in MESHES},
+    **{name: {"source", "surrogate", "workload", "log"} for name in QUEUES},
+    **{name: {"source", "surrogate"} for name in FARMS},
+    **{name: {"source", "surrogate", "refit", "change", "workload", "log"} for name in TOYS},
 }
 
 
@@ -106,11 +121,13 @@ class Context:
 
 def systems() -> list[str]:
     """Return the names that `make` knows."""
-    return [*MESHES, *QUEUES, *TOYS]
+    return [*MESHES, *QUEUES, *FARMS, *TOYS]
 
 
 def describe(name: str) -> Entry:
     """Return what there is to say of a system without reading its traces."""
+    if name in FARMS:
+        return Entry(FARMS[name], "workers", None, len(INCREMENTS))
     system: Any = load_scenario(name).mesh("after") if name in MESHES else load_daily().before
     if name in TOYS:
         system = Walk()
@@ -132,7 +149,7 @@ def make(name: str, /, **options: Any) -> Any:
     Returns
     -------
     System
-        An `Enumerable` one, but for mesh-s4.
+        An `Enumerable` one, but for mesh-s4 and serverless.
 
     Raises
     ------
@@ -153,7 +170,10 @@ def make(name: str, /, **options: Any) -> Any:
     given = {k: getattr(chosen, k) for k in ("discount", "horizon") if getattr(chosen, k) is not None}
     if name in TOYS:
         return replace(Walk(), **given)
-    return replace(_mesh(name, chosen) if name in MESHES else _queues(chosen), **given)
+    if chosen.side == "log" and name not in FARMS:
+        raise InputError(f"option side=log: {name} keeps no log to practise on; choose plant or model")
+    maker = _mesh if name in MESHES else _queues if name in QUEUES else _farm
+    return replace(maker(name, chosen), **given)
 
 
 def context(name: str, /, **options: Any) -> Context:
@@ -178,10 +198,26 @@ def _mesh(name: str, options: Options) -> Mesh:
     return scenario.mesh(phase, model_response(scenario, phase, options.surrogate, options.seed, options.refit))
 
 
-def _queues(options: Options) -> QueueMesh:
+def _queues(name: str, options: Options) -> QueueMesh:
+    change = _change(name, options)
     if options.side == "plant":
-        return load_daily().plant(options.phase, options.change)
-    return daily_model(options.phase, options.change, options.seed, options.refit)
+        return load_daily().plant(options.phase, change)
+    return daily_model(options.phase, change, options.seed, options.refit)
+
+
+def _farm(name: str, options: Options) -> Farm | LoggedQueue:
+    change = _change(name, options)
+    if options.side == "plant":
+        return farm_plant(options.workload, options.phase, change)
+    model = farm_model(options.phase, change, options.log, options.seed, options.refit)
+    return model.log if options.side == "log" else model
+
+
+def _change(name: str, options: Options) -> str:
+    known = CHANGES[name]
+    if options.change is not None and options.change not in known:
+        raise InputError(f"option change={options.change}: choose one of {', '.join(known)}")
+    return options.change or known[0]
 
 
 def _options(given: dict[str, Any]) -> Options:

@@ -6,6 +6,7 @@ They are registered when the package is imported, so nothing but Gymnasium's reg
 from gymnasium.envs import registration
 
 IDS = {f"netrollout/MeshS{number}-v0": f"mesh-s{number}" for number in (1, 2, 3, 4)}
+IDS["netrollout/Serverless-v0"] = "serverless"
 
 
 def register() -> None:

@@ -17,9 +17,11 @@ from netrollout.types import System
 
 
 def spaces_of(system: System) -> tuple[spaces.Box[np.float32], spaces.MultiDiscrete[np.int64]]:
-    """Return observation and action space; observations of systems are shares in [0, 1]."""
+    """Return observation and action space; observations are shares in [0, 1] unless a system states its `bounds`."""
     width = system.observe(system.initial(np.random.default_rng(0), 1)).shape[1]
-    return spaces.Box(0.0, 1.0, (width,), np.float32), spaces.MultiDiscrete(list(sizes(system.levels)))
+    low, high = getattr(system, "bounds", (np.zeros(width), np.ones(width)))
+    box = spaces.Box(low.astype(np.float32), high.astype(np.float32), (width,), np.float32)
+    return box, spaces.MultiDiscrete(list(sizes(system.levels)))
 
 
 class NetEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.int64]]):

@@ -3,7 +3,7 @@
 Both have the farm's actions, observations and reward, and rates, service law and schedule estimated from past
 workloads.  `QueueModel` samples tasks and keeps who waits how long; `FluidModel` knows means only, and so believes that
 all tasks are in time wherever the workers can do the work: it is the ablation.  Where the schedule is not known the
-arrival rate stays what it was.
+arrival rate stays what it was, but for jumps as rare and as large as those of the past.
 
 Neither sees the plant's state: `estimate` makes one of the observations, the most likely one in the model's own terms.
 
@@ -27,6 +27,8 @@ from netrollout.systems.serverless.farm import (
     Scaled,
     durations,
     enqueued,
+    limits,
+    longest,
     paid,
     scale,
     sight,
@@ -38,6 +40,7 @@ from netrollout.types import Bools, Floats, InputError, Ints, Step
 
 WAITING = 256  # tasks that can wait; who comes then is late anyway
 POINTS = 513  # of the service law
+LEVELS = 65  # of the arrival rate
 GOLDEN = 0.6180339887  # spreads ages over tasks without a pattern
 History = Sequence[tuple[NDArray[Any], NDArray[Any] | None]]
 
@@ -56,12 +59,18 @@ class Beliefs:
         Tasks that have come at the end of each phase; the last is the number of an episode.
     rates : (P,) tasks/s, optional
         Of the phases; where None, the rate is held at what was last seen.
+    jump : float
+        Probability per cycle that a rate which is held becomes one of the `levels`.
+    levels : (J,) tasks/s
+        Equally likely.
     """
 
     law: Floats = field(default_factory=lambda: np.quantile(services(0, 20_000), np.linspace(0.0, 1.0, POINTS)))
     bounds: Floats = field(default_factory=lambda: np.array([1140.0]))
     rates: Floats | None = None
     dispersion: float = 1.0
+    jump: float = 0.0
+    levels: Floats = field(default_factory=lambda: np.zeros(1))
 
     def __post_init__(self) -> None:
         """Check what was estimated."""
@@ -69,6 +78,8 @@ class Beliefs:
             raise InputError("beliefs: the service law must be positive and rising, the bounds of the phases rising")
         if not self.dispersion >= 1.0:
             raise InputError(f"beliefs: dispersion {self.dispersion:g}; expected 1 (Poisson arrivals) or more")
+        if not 0.0 <= self.jump <= 1.0 or not (self.levels >= 0.0).all():
+            raise InputError(f"beliefs: jump {self.jump:g}; expected a probability, and levels of 0 tasks/s or more")
         if self.rates is not None and (len(self.rates) != len(self.bounds) or not (self.rates > 0.0).all()):
             raise InputError(
                 f"beliefs: rates {self.rates} for {len(self.bounds)} phases; expected a positive one for each"
@@ -91,7 +102,8 @@ def learned(bank: Bank, schedule: bool = True) -> Beliefs:
     """
     law = np.quantile(bank.service, np.linspace(0.0, 1.0, POINTS))
     if not schedule:
-        return Beliefs(law, np.array([float(bank.tasks)]), dispersion=_dispersion(bank))
+        jump, levels = _jumps(bank)
+        return Beliefs(law, np.array([float(bank.tasks)]), None, _dispersion(bank), jump, levels)
     ends = np.concatenate([bank.begins[:, 1:], bank.arrival[:, -1:]], axis=1)
     came = np.stack([np.searchsorted(a, e, side="left") for a, e in zip(bank.arrival, ends, strict=True)])
     came[:, -1] = bank.tasks
@@ -105,12 +117,26 @@ def _dispersion(bank: Bank, window: float = STEP) -> float:
 
     The difference of neighbours has twice the variance of one, and slow changes of the rate hardly touch it.
     """
-    edges = np.arange(0.0, bank.arrival.max() + window, window)
+    half, mean, usual = _neighbours(bank, bank.arrival.max() + window, window)
+    return float(max(1.0, half[usual].sum() / mean[usual].sum()))
+
+
+def _jumps(bank: Bank, window: float = STEP) -> tuple[float, Floats]:
+    """Return how often neighbouring windows differ by more than chance, and quantiles of the rates where they do not.
+
+    Only windows before the end of the shortest workload count.
+    """
+    _, mean, usual = _neighbours(bank, bank.arrival[:, -1].min(), window)
+    return float(1.0 - usual.mean()), np.quantile(mean[usual] / window, np.linspace(0.0, 1.0, LEVELS))
+
+
+def _neighbours(bank: Bank, until: float, window: float) -> tuple[Floats, Floats, Bools]:
+    """Return half the squared differences of the tasks in neighbouring windows, their means, and which do not jump."""
+    edges = np.arange(0.0, until, window)
     counts = np.stack([np.histogram(arrival, edges)[0] for arrival in bank.arrival])
     half = np.diff(counts, axis=1) ** 2 / 2.0
     usual = half <= 4.0 * np.median(half) + 4.0 * counts.mean()  # without the jumps between phases
-    mean = 0.5 * (counts[:, 1:] + counts[:, :-1])
-    return float(max(1.0, half[usual].sum() / mean[usual].sum()))
+    return half, 0.5 * (counts[:, 1:] + counts[:, :-1]), usual
 
 
 class QueueState(NamedTuple):
@@ -176,21 +202,30 @@ class QueueModel:
         """Tasks of an episode."""
         return float(self.beliefs.bounds[-1])
 
+    @property
+    def bounds(self) -> tuple[Floats, Floats]:
+        """Least and largest values of observations, (9,) each."""
+        length = longest(self.horizon, self.scale_up)
+        return limits(max(3, len(self.beliefs.bounds) - 1), self.tasks, (self.least, self.most), length)
+
     def initial(self, rng: np.random.Generator, n: int) -> QueueState:
         """Begin n episodes with idle workers."""
         first = [3.0, 0, 0, 0, self.start, NO_TASK, NO_TASK, 0, 1]
         return self.estimate([(np.tile(first, (n, 1)), None)])
 
     def disturbance(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-        """Draw w (*shape, 3): the key of the cycle's tasks, the scaling time and the overhead of the step, s."""
-        u = rng.random((*shape, 3))
-        return np.concatenate([u[..., :1], durations(u[..., 1:], self.scale_up)], axis=-1)
+        """Draw w (*shape, 5): key of the cycle's tasks, scaling time and overhead of the step, s, and of a jump."""
+        u = rng.random((*shape, 5))
+        return np.concatenate([u[..., :1], durations(u[..., 1:3], self.scale_up), u[..., 3:]], axis=-1)
 
     def transition(self, x: QueueState, u: Ints, w: Floats) -> Step:
-        """Scale by u (B, 1), run a cycle, observe and pay.  Lanes that are over stay so."""
-        scaled = scale(x.workers, u, w[:, 1:], x.done, (self.least, self.most))
+        """Scale by u (B, 1), run a cycle, observe and pay.  Lanes that are over, or beyond the time limit, stay so."""
+        over = x.done | (x.cycle >= self.horizon)  # a simulation may look beyond the last cycle, where nothing is paid
+        scaled = scale(x.workers, u, w[:, 1:3], over, (self.least, self.most))
+        levels = self.beliefs.levels[(w[:, 4] * len(self.beliefs.levels)).astype(np.int64)]
+        x = x._replace(rate=np.where(~over & (w[:, 3] < self.beliefs.jump), levels, x.rate))
         after, count = self._cycle(x, scaled, w[:, 0])
-        counts = np.where(x.done[:, None], 0.0, count)
+        counts = np.where(over[:, None], 0.0, count)
         after = after._replace(
             cycle=x.cycle + 1,
             workers=x.workers + scaled.change,
@@ -198,11 +233,11 @@ class QueueModel:
             enqueued=x.enqueued + counts[:, kernel.ARRIVED],
         )
         seen = sight(after, counts, scaled.length, self._phases_left(x, after.enqueued))
-        finished = ~x.done & (after.collected >= self.tasks - 0.5)
-        after = after._replace(seen=np.where(x.done[:, None], x.seen, seen), done=x.done | finished)
+        finished = ~over & (after.collected >= self.tasks - 0.5)
+        after = after._replace(seen=np.where(over[:, None], x.seen, seen), done=x.done | finished)
         terms = self.reward.terms(seen[:, 8], seen[:, 1], after.workers, scaled.change)
         terms["reward_end"] = self.reward.final(finished, after.cycle >= self.horizon, self.tasks - after.collected)
-        return paid(after, x.done, counts, scaled, terms)
+        return paid(after, over, counts, scaled, terms)
 
     def _cycle(self, x: QueueState, scaled: Scaled, key: Floats) -> tuple[QueueState, Floats]:
         """Return the state after a cycle, and the counts (B, 9) of it."""
@@ -261,6 +296,8 @@ class QueueModel:
         rates = np.mean([np.asarray(seen, dtype=np.float64)[:, 7] for seen, _ in history[-2:]], axis=0)
         changed = np.asarray(history[-2][0])[:, 0] != o[:, 0] if len(history) > 1 else np.zeros(len(o), dtype=bool)
         rate = np.where(changed, o[:, 7], rates)
+        # Before the first cycle no rate was seen: the mean rate of an episode stands in.
+        rate = np.where((o[:, 7] == 0.0) & (o[:, 3] == 0.0), self.tasks / (self.horizon * STEP), rate)
         busy = np.where(o[:, 1] > 0, o[:, 4], np.clip(came - o[:, 1:4].sum(axis=1), 0.0, o[:, 4]))
         free, sojourn, late = self._in_service(o, busy)
         waiting = np.minimum(o[:, 1], WAITING)
@@ -315,7 +352,7 @@ class FluidModel(QueueModel):
 
     The waiting tasks w of the end of a cycle mean a wait of v = w / (workers / mean service time); a task is in time if
     it takes longer than it waited, so the QoS is 1 without a queue and the share of services over v with one.  Chance
-    has no part in it, except in the scaling time.
+    has no part in it, except in the scaling time and in jumps of the rate.
     """
 
     name: str = "serverless-fluid"

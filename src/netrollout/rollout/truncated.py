@@ -269,9 +269,14 @@ class TruncatedRollout:
     ) -> tuple[Ints, Any]:
         """Return actions (B, K) and the base policy's memory, which has seen the same observations."""
         u, memory = self._base.predict(observation, state, episode_start, deterministic=True)
-        estimates = self.estimate(self._system.state_of(observation), np.asarray(u), memory)
+        return self.improve(self._system.state_of(observation), np.asarray(u), memory), memory
+
+    def improve(self, x: State, u: Ints, memory: Any = None) -> Ints:
+        """Return the chosen actions (B, K) in states x (B lanes); the parameters are those of `estimate`."""
+        estimates = self.estimate(x, u, memory)
         self.model_steps += estimates.model_steps
-        return estimates.actions[np.arange(len(u)), self._select(estimates)], memory
+        chosen: Ints = estimates.actions[np.arange(len(u)), self._select(estimates)]
+        return chosen
 
     def estimate(self, x: State, u: Ints, memory: Any = None) -> Estimates:
         """Compare the candidates in states x (B lanes) with the base's actions u (B, K).

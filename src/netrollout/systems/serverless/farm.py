@@ -141,6 +141,12 @@ class Farm:
         """Changes of the number of workers."""
         return (INCREMENTS,)
 
+    @property
+    def bounds(self) -> tuple[Floats, Floats]:
+        """Least and largest values of observations, (9,) each."""
+        length = longest(self.horizon, self.scale_up)
+        return limits(self.bank.begins.shape[1] - 1, self.bank.tasks, (self.least, self.most), length)
+
     def initial(self, rng: np.random.Generator, n: int) -> FarmState:
         """Begin n episodes with idle workers; no workload is chosen yet."""
         none = np.zeros(n, dtype=np.int64)
@@ -219,6 +225,20 @@ class Farm:
 
     def noise_support(self) -> None:
         """Return None: workloads cannot be listed."""
+
+
+def longest(horizon: int, scale_up: tuple[float, float]) -> float:
+    """Return the longest time that an episode takes, s: every cycle is stretched by the slowest start."""
+    mean, deviation = scale_up
+    stretched = max(CYCLE, mean + SLOWEST * deviation + MARGIN)
+    return FIRST_SEEN + horizon * (stretched + OVERHEAD[1]) + DRAIN
+
+
+def limits(phases: float, tasks: float, workers: tuple[int, int], length: float) -> tuple[Floats, Floats]:
+    """Return the least and largest values of observations, (9,) each, of episodes of a length in s."""
+    low = np.zeros(len(OBSERVATION))
+    low[4] = workers[0]
+    return low, np.array([phases, tasks, tasks, tasks, workers[1], length, length, tasks / CYCLE, 1.0])
 
 
 class Scaled(NamedTuple):

@@ -1,0 +1,95 @@
+"""`netrollout train` as a user meets it: what it writes, how it goes on, and one line for what is wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from netrollout.cli.main import main
+from netrollout.tabular import TabularPolicy
+
+LONG = ("walk", "sarsa", "--episodes", 800, "--every", 10, "--evaluations", 2)
+
+
+def command(*arguments):
+    return [sys.executable, "-W", "ignore", "-m", "netrollout.cli.main", "train", *map(str, arguments)]
+
+
+def train(*arguments, cwd):
+    return subprocess.run(
+        command(*arguments), cwd=cwd, capture_output=True, text=True, env=os.environ | {"COLUMNS": "200"}
+    )
+
+
+def test_a_table_its_curve_and_its_checkpoint_are_written(tmp_path):
+    done = train("walk", "--algo", "q-learning", "--episodes", 30, "--evaluations", 3, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "walk-q-learning.npz", "walk-q-learning.npz.checkpoint", "walk-q-learning.npz.curve.json",
+    ]  # fmt: skip
+    assert TabularPolicy.load(tmp_path / "walk-q-learning.npz").visits.sum() == 300
+    curve = json.loads((tmp_path / "walk-q-learning.npz.curve.json").read_text())
+    assert [row["done"] for row in curve["evaluations"]] == list(range(0, 31, 3))
+    assert all(len(row["episodes"]) == 3 for row in curve["evaluations"])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The folder of a training that nothing stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert train(*LONG, "--out", "whole.npz", cwd=folder).returncode == 0
+    return folder
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_training_that_was_stopped_goes_on_to_the_same_table(tmp_path, whole, how):
+    process = subprocess.Popen(command(*LONG, "--out", "part.npz"), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "part.npz.checkpoint").exists():
+        time.sleep(0.005)
+        assert process.poll() is None, process.stderr.read()
+    process.send_signal(how)
+    _, errors = process.communicate()
+    assert not (tmp_path / "part.npz").exists()
+    if how == signal.SIGINT:
+        assert process.returncode == 130 and "part.npz.checkpoint keeps the last segment" in errors
+        assert "Traceback" not in errors
+    done = train(*LONG, "--out", "part.npz", "--resume", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, second = TabularPolicy.load(whole / "whole.npz"), TabularPolicy.load(tmp_path / "part.npz")
+    assert np.array_equal(first.q, second.q) and np.array_equal(first.visits, second.visits)
+    assert (whole / "whole.npz.curve.json").read_bytes() == (tmp_path / "part.npz.curve.json").read_bytes()
+
+
+def test_a_network_is_written(tmp_path):
+    done = train("walk", "dqn", "--steps", 64, "--evaluations", 1, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "walk-dqn.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["walk"], "--algo: which algorithm? known: sarsa, q-learning, dqn, ppo"),
+        (["walk", "--algo", "sarse"], "unknown algorithm 'sarse'; did you mean sarsa?"),
+        (["walk", "ppo", "--algo", "dqn"], "--algo dqn: the algorithm is already given as ppo"),
+        (["walk", "sarsa", "--steps", "10"], "--steps: sarsa counts episodes; give --episodes"),
+        (["walk", "dqn", "--episodes", "10"], "--episodes: dqn counts steps; give --steps"),
+        (["walk", "ppo", "--published"], "--published: has no meaning for ppo"),
+        (["walk", "sarsa", "--resume"], "--resume: there is no walk-sarsa.npz.checkpoint"),
+        (["mesh-s4", "sarsa"], "its states cannot be listed"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_nothing_is_written(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["netrollout", "train", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    errors = capsys.readouterr().err
+    assert end.value.code == 2
+    assert message in errors and len(errors.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,126 @@
+"""Bins, the greedy policy of a table, and its file."""
+
+import numpy as np
+import pytest
+
+from netrollout.models.farm import QueueModel
+from netrollout.systems.serverless import Farm
+from netrollout.systems.toy import Walk
+from netrollout.tabular import Bins, TabularPolicy, bins_of
+from netrollout.types import InputError
+
+LEVELS = ((-1.0, 0.0, 1.0),)
+FARM_START = [3.0, 0, 0, 0, 12, 1.5, 1.5, 0, 1]
+
+
+@pytest.fixture(scope="module")
+def farm():
+    return Farm()
+
+
+def table(q, ties="least", visits=None):
+    q = np.asarray(q, dtype=float)
+    visits = np.ones(q.shape, dtype=np.int64) if visits is None else visits
+    return TabularPolicy(q, visits, Bins([[0.5]]), LEVELS, ties)
+
+
+def test_a_value_on_an_edge_belongs_to_the_bin_above():
+    assert Bins([[0.5, 1.5]]).index(np.array([[0.4], [0.5], [1.4], [1.5]])).tolist() == [0, 1, 1, 2]
+
+
+def test_the_share_19_of_20_is_not_below_the_edge_of_95_percent():
+    assert Bins([[0.95]]).index(np.array([[19 / 20]], dtype=np.float32)).tolist() == [1]
+
+
+def test_an_observation_without_edges_is_left_out():
+    bins = Bins([[0.5], [], [0.5, 1.5]])
+    assert bins.n_states == 6
+    index = bins.index(np.array([[1, 7, 0], [0, -7, 2], [1, 0, 2]]))
+    assert index.tolist() == [3, 2, 5]
+    assert bins.bins(index).tolist() == [[1, 0, 0], [0, 0, 2], [1, 0, 2]]
+
+
+def test_the_farm_has_the_published_bins_and_so_has_its_model(farm):
+    bins = bins_of(farm)
+    assert bins.n_states == 53_760
+    assert bins.bins(bins.index(np.array([FARM_START]))).tolist() == [[3, 0, 0, 0, 3, 2, 0, 0, 5]]
+    assert bins_of(QueueModel()).shape == bins.shape
+
+
+def test_every_state_of_a_system_that_can_list_them_has_its_bin():
+    walk = Walk(pay=(0.0, 0.0, 0.0, 1.0))
+    assert bins_of(walk).index(walk.observe(walk.states())).tolist() == [0, 1, 2, 3]
+
+
+def test_a_system_that_is_neither_asks_for_bins():
+    class Hidden:
+        name = "hidden"
+
+    with pytest.raises(InputError, match="hidden: its states cannot be listed, so say where to cut"):
+        bins_of(Hidden())
+
+
+@pytest.mark.parametrize(
+    ("edges", "message"),
+    [
+        ([[1.0, 1.0]], "the edges of observation 0 are"),
+        ([[], [np.nan]], "the edges of observation 1 are"),
+        ([np.arange(1000)] * 3, "1e[+]09 states; expected at most 1e[+]08"),
+    ],
+)
+def test_edges_that_make_no_table_are_refused(edges, message):
+    with pytest.raises(InputError, match=message):
+        Bins(edges)
+
+
+def test_observations_of_another_width_are_refused():
+    with pytest.raises(InputError, match=r"observations of shape \(1, 2\); expected \(lanes, 1\)"):
+        Bins([[0.5]]).index(np.zeros((1, 2)))
+
+
+def test_the_best_action_is_chosen_in_every_lane():
+    actions, memory = table([[3, 1, 2], [1, 2, 3]]).predict(np.array([[0.0], [1.0], [0.0]]))
+    assert actions.tolist() == [[0], [2], [0]] and memory is None
+
+
+def test_of_equal_actions_the_least_change_is_chosen_or_as_published_the_last():
+    nothing = np.zeros((1, 1))
+    assert table(np.zeros((2, 3))).predict(nothing)[0].tolist() == [[1]]
+    assert table([[2, 0, 2], [0, 0, 0]]).predict(nothing)[0].tolist() == [[0]]
+    assert table(np.zeros((2, 3)), "largest").predict(nothing)[0].tolist() == [[2]]
+    with pytest.raises(InputError, match="ties 'any'; expected least or largest"):
+        table(np.zeros((2, 3)), "any")
+
+
+def test_masks_are_obeyed():
+    best = table([[3, 1, 2], [0, 0, 0]])
+    masks = np.array([[False, True, True]])
+    assert best.predict(np.zeros((1, 1)), action_masks=masks)[0].tolist() == [[2]]
+
+
+def test_components_are_chosen_jointly():
+    pair = TabularPolicy(np.array([[0.0, 1, 2, 3]]), np.ones((1, 4), dtype=int), Bins([[]]), ((0.0, 1.0), (0.0, 1.0)))
+    assert pair.predict(np.zeros((2, 1)))[0].tolist() == [[1, 1], [1, 1]]
+
+
+def test_coverage_is_the_share_of_states_met():
+    assert table(np.zeros((2, 3)), visits=np.array([[0, 4, 0], [0, 0, 0]])).coverage() == 0.5
+
+
+def test_what_was_saved_is_loaded_and_decides_alike(tmp_path):
+    first = table([[0.0, -1, 5], [0, 0, 0]], "largest", np.array([[1, 2, 3], [0, 0, 0]]))
+    first.save(tmp_path / "t.npz")
+    again = TabularPolicy.load(tmp_path / "t.npz")
+    assert np.array_equal(again.q, first.q) and np.array_equal(again.visits, first.visits)
+    assert (again.levels, again.ties, again.bins.shape) == (first.levels, first.ties, first.bins.shape)
+    assert [path.name for path in tmp_path.iterdir()] == ["t.npz"]
+
+
+def test_a_file_that_holds_no_table_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"absent.npz: no such file; expected a saved table"):
+        TabularPolicy.load(tmp_path / "absent.npz")
+    (tmp_path / "text.npz").write_text("hello")
+    np.savez(tmp_path / "other.npz", about=np.array('{"kind": "other"}'))
+    for name in ("text.npz", "other.npz"):
+        with pytest.raises(InputError, match=f"{name} is not a saved table"):
+            TabularPolicy.load(tmp_path / name)
