@@ -122,7 +122,7 @@ def _trained(kind: str, model: LoggedQueue, length: int, seed: int, published: b
         return DqnPolicy.load(file) if file else learn_network(model.log, length, seed, published=published)
     from netrollout.train import MaskedPolicy, load, train
 
-    return MaskedPolicy(load(file, model.log) if file else train(model.log, "ppo", length, seed), model)
+    return MaskedPolicy(load(file, model.log) if file else train(model.log, "ppo", length, seed), model.log)
 
 
 def _rollout(name: PolicyName, worlds: Context) -> Policy:
