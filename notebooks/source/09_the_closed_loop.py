@@ -321,6 +321,10 @@ plots.provenance_line(figure, results.record)
 # {res}`09_the_closed_loop/live.computing:.1f` ms per cycle (median). Other processes of normal priority used {res}`09_the_closed_loop/live.foreign:.3f` cores on average; besides,
 # work of low priority, held below half a core, ran at the same time.
 #
+# **The live runs do not confirm the simulator's fraction.** The relearned rollout notices the change and moves to settings with more workers; it keeps more windows within the bound than the
+# base, and pays for them with workers, so that in reward the two are not told apart. The autoscaler keeps most windows within the bound, because it holds nearly all workers, and earns least. (*Back under the bound* asks for
+# five windows whose mean is within it; with windows that scatter as these do, luck can give it to a policy that never moved. The share of windows over the bound is the steadier measure.)
+#
 # How much was there to gain? On the simulator's plant, one held-out visit of each setting, the best setting earns {res}`09_the_closed_loop/live.possible.plant:.2f` more per cycle
 # than the base's resting place. Over all visits of the same trace it is {res}`09_the_closed_loop/live.possible.trace:.2f`: the maximum over thirty noisy settings flatters itself, and every
 # simulated fraction in this chapter is a share of the larger number. On the live mesh nobody can know the maximum; the smaller number is the better guess.
