@@ -7,7 +7,17 @@ import pytest
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from netrollout.plots import band, grid_map, interval_bars, provenance_line, use_style
+from netrollout.plots import (
+    band,
+    bin_names,
+    count_map,
+    episode_panels,
+    grid_map,
+    interval_bars,
+    provenance_line,
+    trade_off,
+    use_style,
+)
 
 
 @pytest.fixture
@@ -51,3 +61,29 @@ def test_a_band_has_its_line_s_colour(axes):
     assert axes.collections[0].get_facecolor()[0, :3].tolist() == list(
         matplotlib.colors.to_rgb(axes.lines[0].get_color())
     )
+
+
+def test_an_episode_has_a_line_per_panel_and_what_was_recorded_is_points(axes):
+    panels = [axes, axes.twinx()]
+    episode_panels(panels, [8, 16], [[1, 2], [3, 4]], "rule")
+    episode_panels(panels, [8, 16], [[1, 2], [3, 5]], "recorded", marker=True)
+    assert panels[1].lines[0].get_ydata() == pytest.approx([3, 4])
+    assert [line.get_linestyle() for line in axes.lines] == ["-", "None"]
+
+
+def test_a_trade_off_shows_the_frontier_and_each_policy_with_both_intervals(axes):
+    trade_off(axes, ([12, 14], [0.8, 0.9]), {"sqrt": ((13, 12.5, 14), (0.95, 0.94, 0.96))})
+    assert axes.lines[0].get_xdata() == pytest.approx([12, 14])
+    across, up = (bars.get_segments()[0] for bars in axes.containers[0].lines[2])
+    assert across[:, 0] == pytest.approx([12.5, 14]) and up[:, 1] == pytest.approx([0.94, 0.96])
+    assert axes.containers[0].get_label() == "sqrt"
+
+
+def test_a_map_of_counts_leaves_out_what_was_never_counted(axes):
+    count_map(axes, [[0, 5], [1000, 1]], ["a", "b"], ["c", "d"], "visits")
+    assert axes.images[0].get_array().mask.tolist() == [[True, False], [False, False]]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["c", "d"]
+
+
+def test_bins_are_named_by_their_edges():
+    assert bin_names([0.5, 2.5]) == ["below 0.5", "0.5 to 2.5", "from 2.5"] and bin_names([]) == ["all"]

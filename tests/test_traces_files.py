@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,13 +44,25 @@ def answer(monkeypatch: pytest.MonkeyPatch, content: bytes, status: int = 200) -
 
 def test_the_registry_pins_what_it_names() -> None:
     for entry in registry().values():
-        assert entry.commit in entry.url
         assert len(entry.sha256) == 64
-        assert entry.url.startswith("https://")
-        assert " " not in entry.url
         assert entry.licence
         assert entry.citation
-    assert {entry.collection for entry in registry().values()} == {"kth"}
+        if entry.url is not None:
+            assert entry.commit in entry.url
+            assert entry.url.startswith("https://")
+            assert " " not in entry.url
+    assert {entry.collection for entry in registry().values()} == {"kth", "openfaas"}
+
+
+def test_an_extract_has_no_address_and_is_taken_from_a_folder(
+    entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extract = replace(entry, url=None)
+    monkeypatch.setattr("netrollout.traces.fetching.registry", lambda: {"one": extract})
+    with pytest.raises(InputError, match="one has no address to be fetched from; if you have the file, use --from"):
+        fetch("one")
+    (tmp_path / "mine").write_bytes(CONTENT)
+    assert fetch("one", tmp_path) == fetch("one") == [extract.path]
 
 
 def test_a_file_is_found_in_a_folder_whatever_it_is_called(entry: Entry, tmp_path: Path) -> None:

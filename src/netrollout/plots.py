@@ -1,11 +1,13 @@
 """Figures of the book: one style, intervals drawn, and a line that says where each figure comes from."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -84,3 +86,68 @@ def band(axes: Axes, x: ArrayLike, middle: ArrayLike, low: ArrayLike, high: Arra
     """
     (line,) = axes.plot(x, middle, label=label)
     axes.fill_between(np.asarray(x), np.asarray(low), np.asarray(high), color=line.get_color(), alpha=0.2, linewidth=0)
+
+
+def episode_panels(
+    panels: Sequence[Axes], seconds: ArrayLike, series: Sequence[ArrayLike], label: str, marker: bool = False
+) -> None:
+    """Draw one episode over time into panels one above the other.
+
+    Parameters
+    ----------
+    panels : sequence of Axes
+    seconds : (T,) array_like
+    series : one (T,) array_like per panel
+    label : str
+    marker : bool
+        Draw points, as for what was recorded, in place of a line.
+    """
+    style: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 3} if marker else {"linewidth": 1.4}
+    for axes, values in zip(panels, series, strict=True):
+        axes.plot(seconds, values, label=label, **style)
+
+
+def trade_off(axes: Axes, hull: tuple[ArrayLike, ArrayLike], points: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> None:
+    """Draw policies in the plane of what they cost and what they bring, over a frontier.
+
+    Parameters
+    ----------
+    hull : two (K,) array_like
+        Cost and benefit along the frontier.
+    points : mapping of str to two (3,) array_like
+        Policy to value, low and high of its cost and of its benefit.
+    """
+    axes.plot(*hull, color="#595959", marker=".", linewidth=1.2, label="a constant number", zorder=1)
+    for i, (name, (cost, benefit)) in enumerate(points.items()):
+        (x, *across), (y, *up) = np.asarray(cost, dtype=float), np.asarray(benefit, dtype=float)
+        spread = [[[abs(end - middle)] for end in ends] for middle, ends in ((x, across), (y, up))]
+        axes.errorbar(
+            x, y, xerr=spread[0], yerr=spread[1], fmt="osD^v<>"[i // 7 % 7], color=f"C{i % 7}", markersize=5,
+            linewidth=1, label=name, zorder=2,
+        )  # fmt: skip
+
+
+def count_map(axes: Axes, counts: ArrayLike, columns: Sequence[str], rows: Sequence[str], label: str) -> None:
+    """Draw counts over a grid on a logarithmic scale; what was never counted stays white.
+
+    Parameters
+    ----------
+    counts : (len(rows), len(columns)) array_like of int
+    label : str
+        What is counted.
+    """
+    array = np.asarray(counts, dtype=float)
+    shown = np.ma.masked_less_equal(array, 0.0)
+    image = axes.imshow(shown, origin="lower", aspect="auto", norm=LogNorm(1.0, max(float(array.max()), 10.0)))
+    axes.set_xticks(range(len(columns)), columns, rotation=30)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.grid(visible=False)
+    axes.get_figure().colorbar(image, ax=axes, label=label)  # type: ignore[union-attr]
+
+
+def bin_names(edges: Sequence[float]) -> list[str]:
+    """Return how the bins between rising edges are called on an axis."""
+    if not len(edges):
+        return ["all"]
+    inner = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+    return [f"below {edges[0]:g}", *inner, f"from {edges[-1]:g}"]

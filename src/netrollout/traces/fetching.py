@@ -30,7 +30,7 @@ class Entry:
     name : registry name
     collection : name of the collection it belongs to; `fetch` takes that too
     file : file name as published
-    url : address of the file at the pinned `commit`
+    url : address of the file at the pinned `commit`; None for an extract, which is taken from a folder only
     sha256 : of the file
     size : bytes
     licence, citation : one line each
@@ -39,7 +39,7 @@ class Entry:
     name: str
     collection: str
     file: str
-    url: str
+    url: str | None
     commit: str
     sha256: str
     size: int
@@ -131,6 +131,10 @@ def _copy(entries: Iterable[Entry], folder: Path) -> None:
 
 
 def _download(entry: Entry) -> Path:
+    if entry.url is None:
+        if not entry.path.is_file() or sha256(entry.path) != entry.sha256:
+            raise InputError(f"{entry.name} has no address to be fetched from; if you have the file, use --from FOLDER")
+        return entry.path
     pooch.get_logger().setLevel("WARNING")
     try:
         pooch.retrieve(
