@@ -42,6 +42,11 @@ def test_the_provenance_line_names_notebook_profile_seed_commit_and_data(axes):
     }
     provenance_line(axes.get_figure(), record)
     assert axes.get_figure().get_supxlabel() == "01_x  ·  quick  ·  seed 3  ·  commit 01234567  ·  mesh/s2 fedcba98"
+    record["provenance"]["data"] = {name: "0" * 16 for name in "abcde"}
+    provenance_line(axes.get_figure(), record)
+    assert axes.get_figure().get_supxlabel().endswith("c 00000000  ·  2 more files"), (
+        "a long line would shrink the figure"
+    )
 
 
 def test_interval_bars_end_at_low_and_high(axes):

@@ -183,12 +183,12 @@ results.value("computing", 1e3 * float(np.median(rolled.computing)), unit="ms", 
 # walk); `rollout-1` rolls out from the old base alone; `rollout-true` is told the true model at the change and `optimum` is exact planning on it.
 # `retrain` is exact planning that comes four cycles late, the time of a training; `constrained` rolls out among the actions expected to keep the bound. After a comma stands how a row explores.
 #
-# The relearned rollout keeps {res}`09_the_closed_loop/s2.rollout:.2f:interval` of the possible gain and is back after
-# {res}`09_the_closed_loop/s2.rollout.recovery:.0f:interval` cycles on average; it notices the change after
-# {res}`09_the_closed_loop/s2.delay:.0f:interval` cycles (median), with {res}`09_the_closed_loop/s2.false-alarms:.1f:interval` false alarms per 1,000
-# quiet cycles. Against the walk to the best setting of the same relearned model it is {res}`09_the_closed_loop/s2.rollout-minus-walk:.1f:interval` ahead
-# (negative: behind) over all cycles. From the old base alone the fraction is {res}`09_the_closed_loop/s2.rollout-1:.2f:interval`: one step of improvement gets stuck between
-# yesterday's setting and tomorrow's, as in {doc}`05_the_service_changes`. The threshold rule of Kubernetes keeps {res}`09_the_closed_loop/s2.hpa:.2f:interval`.
+# The relearned rollout keeps {res}`09_the_closed_loop/s2.rollout:.2f:interval:bare` of the possible gain and is back after
+# {res}`09_the_closed_loop/s2.rollout.recovery:.0f:interval:bare` cycles on average; it notices the change after
+# {res}`09_the_closed_loop/s2.delay:.0f:interval:bare` cycles (median), with {res}`09_the_closed_loop/s2.false-alarms:.1f:interval:bare` false alarms per 1,000
+# quiet cycles. Against the walk to the best setting of the same relearned model it is {res}`09_the_closed_loop/s2.rollout-minus-walk:.1f:interval:bare` ahead
+# (negative: behind) over all cycles. From the old base alone the fraction is {res}`09_the_closed_loop/s2.rollout-1:.2f:interval:bare`: one step of improvement gets stuck between
+# yesterday's setting and tomorrow's, as in {doc}`05_the_service_changes`. The threshold rule of Kubernetes keeps {res}`09_the_closed_loop/s2.hpa:.2f:interval:bare`.
 
 # %% mystnb={"image": {"alt": "Horizontal bars with intervals: the share of the possible gain that each controller keeps on S2, from the unadapted base at zero to exact planning on the true model at one."}}
 figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
@@ -257,13 +257,13 @@ results.value("s4.computing", 1e3 * float(np.median(rolled4.computing)), unit="m
 #
 # The fractions are of what the optimum of the true new system's lattice gains over the unadapted base; that optimum is one of a discretised
 # system, so a controller may exceed it by a little. When the service gets heavier, the relearned rollout keeps
-# {res}`09_the_closed_loop/s4.heavier.rollout:.2f:interval` of it, exact planning on the relearned lattice {res}`09_the_closed_loop/s4.heavier.dp:.2f:interval`, and
-# the walk to the best static setting of the relearned model {res}`09_the_closed_loop/s4.heavier.walk:.2f:interval`: rollout is
-# {res}`09_the_closed_loop/s4.rollout-minus-walk:.1f:interval` ahead of the walk, and {res}`09_the_closed_loop/s4.rollout-minus-dp:.1f:interval` ahead of
-# exact planning (negative: behind), over {res}`09_the_closed_loop/s4.heavier.rollout.recovery:.0f:interval` cycles to recover. `rollout` simulates one
+# {res}`09_the_closed_loop/s4.heavier.rollout:.2f:interval:bare` of it, exact planning on the relearned lattice {res}`09_the_closed_loop/s4.heavier.dp:.2f:interval:bare`, and
+# the walk to the best static setting of the relearned model {res}`09_the_closed_loop/s4.heavier.walk:.2f:interval:bare`: rollout is
+# {res}`09_the_closed_loop/s4.rollout-minus-walk:.1f:interval:bare` ahead of the walk, and {res}`09_the_closed_loop/s4.rollout-minus-dp:.1f:interval:bare` ahead of
+# exact planning (negative: behind), over {res}`09_the_closed_loop/s4.heavier.rollout.recovery:.0f:interval:bare` cycles to recover. `rollout` simulates one
 # cycle and closes with the lattice's value, the kind that did best in {doc}`06_which_rollout`; `rollout-zero` follows the walk for four cycles and closes with nothing, so that it
 # needs no lattice; `rollout-1` does so with the old base. The change is noticed
-# after {res}`09_the_closed_loop/s4.delay:.0f:interval` cycles (median), with {res}`09_the_closed_loop/s4.false-alarms:.1f:interval` false alarms per 1,000 quiet cycles.
+# after {res}`09_the_closed_loop/s4.delay:.0f:interval:bare` cycles (median), with {res}`09_the_closed_loop/s4.false-alarms:.1f:interval:bare` false alarms per 1,000 quiet cycles.
 #
 # ## On the live mesh
 #
@@ -316,17 +316,17 @@ plots.provenance_line(figure, results.record)
 # ```{restable} 09_the_closed_loop/live
 # ```
 #
-# Over the {res}`09_the_closed_loop/live.runs:.0f` runs the relearned rollout earned {res}`09_the_closed_loop/live.rollout-minus-base:.3f:interval` more per cycle than the unadapted base, and
-# {res}`09_the_closed_loop/live.rollout-minus-hpa:.3f:interval` more than the autoscaler (an interval that holds zero means that the runs do not tell them apart). Its computing took
-# {res}`09_the_closed_loop/live.computing:.1f` ms per cycle (median). Other processes of normal priority used {res}`09_the_closed_loop/live.foreign:.3f` cores on average; besides,
+# Over the {res}`09_the_closed_loop/live.runs:.0f:bare` runs the relearned rollout earned {res}`09_the_closed_loop/live.rollout-minus-base:.3f:interval:bare` more per cycle than the unadapted base, and
+# {res}`09_the_closed_loop/live.rollout-minus-hpa:.3f:interval:bare` more than the autoscaler (an interval that holds zero means that the runs do not tell them apart). Its computing took
+# {res}`09_the_closed_loop/live.computing:.1f:bare` ms per cycle (median). Other processes of normal priority used {res}`09_the_closed_loop/live.foreign:.3f:bare` cores on average; besides,
 # work of low priority, held below half a core, ran at the same time.
 #
 # **The live runs do not confirm the simulator's fraction.** The relearned rollout notices the change and moves to settings with more workers; it keeps more windows within the bound than the
 # base, and pays for them with workers, so that in reward the two are not told apart. The autoscaler keeps most windows within the bound, because it holds nearly all workers, and earns least. (*Back under the bound* asks for
 # five windows whose mean is within it; with windows that scatter as these do, luck can give it to a policy that never moved. The share of windows over the bound is the steadier measure.)
 #
-# How much was there to gain? On the simulator's plant, one held-out visit of each setting, the best setting earns {res}`09_the_closed_loop/live.possible.plant:.2f` more per cycle
-# than the base's resting place. Over all visits of the same trace it is {res}`09_the_closed_loop/live.possible.trace:.2f`: the maximum over thirty noisy settings flatters itself, and every
+# How much was there to gain? On the simulator's plant, one held-out visit of each setting, the best setting earns {res}`09_the_closed_loop/live.possible.plant:.2f:bare` more per cycle
+# than the base's resting place. Over all visits of the same trace it is {res}`09_the_closed_loop/live.possible.trace:.2f:bare`: the maximum over thirty noisy settings flatters itself, and every
 # simulated fraction in this chapter is a share of the larger number. On the live mesh nobody can know the maximum; the smaller number is the better guess.
 #
 # And now a few cycles on your machine, where Envoy is present:

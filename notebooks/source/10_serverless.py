@@ -96,7 +96,7 @@ asked = dict(seed=seed, episodes=episodes, trainings=trainings, sarsa_episodes=s
 here = pub.recorded_available()
 files = {"openfaas_reference": registry()["openfaas_reference"].path} if here else {}
 results = Results("10_serverless", profile, asked, data=files)
-why = "the recorded episodes are not here (netrollout data fetch openfaas --from FOLDER)"
+why = "the recorded episodes are absent"
 records = pub.recorded() if here else {}
 if not here:
     results.not_run("recorded", why)
@@ -295,7 +295,7 @@ results.value("printed.gap", pub.REPORTED["SARSA"].reward - pub.REPORTED["DQN"].
 # Every printed step follows, to {res}`10_serverless/recorded.residual:.4f` (the file has four decimals of the share in time), from *its agent's* weights; and the agents' weights differ. The episodes of
 # SARSA and of the rules are from an earlier day, when the reward was another, and were kept when DQN was added. The column puts SARSA
 # behind DQN, by {res}`10_serverless/printed.gap:.1f`. With DQN's weights for both, SARSA is
-# ahead: {res}`10_serverless/recorded.gap:.1f:interval`. The order of the two learners **flips**. The losses of the rules, thousands as printed, shrink to hundreds,
+# ahead: {res}`10_serverless/recorded.gap:.1f:interval:bare`. The order of the two learners **flips**. The losses of the rules, thousands as printed, shrink to hundreds,
 # because their weights punished a long queue much harder.
 #
 # ## The same seeds for all
@@ -332,10 +332,10 @@ for agent, row in pub.REPORTED.items():
 # ```{restable} 10_serverless/blocks
 # ```
 #
-# On their own seeds the rules get, in closed loop, a QoS of {res}`10_serverless/rules.ReactiveAverage.qos:.3f:interval` (published:
-# {res}`10_serverless/rules.ReactiveAverage.published:.3f`) and {res}`10_serverless/rules.ReactiveMaximum.qos:.3f:interval` (published:
-# {res}`10_serverless/rules.ReactiveMaximum.published:.3f`). Between blocks of seeds the mean of one and the same rule moves by
-# {res}`10_serverless/rules.ReactiveAverage.spread:.3f` and {res}`10_serverless/rules.ReactiveMaximum.spread:.3f`: with ten unpaired episodes, differences of that size say
+# On their own seeds the rules get, in closed loop, a QoS of {res}`10_serverless/rules.ReactiveAverage.qos:.3f:interval:bare` (published:
+# {res}`10_serverless/rules.ReactiveAverage.published:.3f:bare`) and {res}`10_serverless/rules.ReactiveMaximum.qos:.3f:interval:bare` (published:
+# {res}`10_serverless/rules.ReactiveMaximum.published:.3f:bare`). Between blocks of seeds the mean of one and the same rule moves by
+# {res}`10_serverless/rules.ReactiveAverage.spread:.3f:bare` and {res}`10_serverless/rules.ReactiveMaximum.spread:.3f:bare`: with ten unpaired episodes, differences of that size say
 # nothing about policies. The gap between learners and rules is larger than that, and stands. Paired with each learner's own recorded episodes:
 
 
@@ -424,8 +424,8 @@ results.table("rate", ["workers", "the farm", "sampled queue", "fluid"], lines)
 # :caption: Share of tasks in time at 7.5 tasks per second.
 # ```
 #
-# With twelve workers the fluid promises {res}`10_serverless/rate.fluid.12:.2f`, the farm delivers {res}`10_serverless/rate.farm.12:.2f:interval`, and the queue
-# model says {res}`10_serverless/rate.queue.12:.2f:interval`. Twelve workers *can* do the work of eleven Erlang; but deadlines are missed by waiting, and waiting comes from chance, which a fluid has not. Who
+# With twelve workers the fluid promises {res}`10_serverless/rate.fluid.12:.2f:bare`, the farm delivers {res}`10_serverless/rate.farm.12:.2f:interval:bare`, and the queue
+# model says {res}`10_serverless/rate.queue.12:.2f:interval:bare`. Twelve workers *can* do the work of eleven Erlang; but deadlines are missed by waiting, and waiting comes from chance, which a fluid has not. Who
 # plans on the fluid stops at twelve. We keep it as the ablation.
 #
 # ## Learners that must generalise
@@ -474,11 +474,11 @@ axes.set(xlabel="workers", ylabel="waiting tasks")
 plots.provenance_line(figure, results.record)
 
 # %% [markdown]
-# **What the figures say.** On shuffled phases SARSA goes from {res}`10_serverless/curve.sarsa.shuffled.first:.0f:interval` to
-# {res}`10_serverless/curve.sarsa.shuffled.last:.0f:interval`, Q-learning to {res}`10_serverless/curve.qlearning.shuffled.last:.0f:interval`, DQN to
-# {res}`10_serverless/curve.dqn.shuffled.last:.0f:interval` and PPO to {res}`10_serverless/curve.ppo.shuffled.last:.0f:interval`; on flash crowds, which no learner has met, they end at
-# {res}`10_serverless/curve.sarsa.flash.last:.0f:interval`, {res}`10_serverless/curve.qlearning.flash.last:.0f:interval`,
-# {res}`10_serverless/curve.dqn.flash.last:.0f:interval` and {res}`10_serverless/curve.ppo.flash.last:.0f:interval`. The untrained greedy policy is no straw man: a table of zeros holds its
+# **What the figures say.** On shuffled phases SARSA goes from {res}`10_serverless/curve.sarsa.shuffled.first:.0f:interval:bare` to
+# {res}`10_serverless/curve.sarsa.shuffled.last:.0f:interval:bare`, Q-learning to {res}`10_serverless/curve.qlearning.shuffled.last:.0f:interval:bare`, DQN to
+# {res}`10_serverless/curve.dqn.shuffled.last:.0f:interval:bare` and PPO to {res}`10_serverless/curve.ppo.shuffled.last:.0f:interval:bare`; on flash crowds, which no learner has met, they end at
+# {res}`10_serverless/curve.sarsa.flash.last:.0f:interval:bare`, {res}`10_serverless/curve.qlearning.flash.last:.0f:interval:bare`,
+# {res}`10_serverless/curve.dqn.flash.last:.0f:interval:bare` and {res}`10_serverless/curve.ppo.flash.last:.0f:interval:bare`. The untrained greedy policy is no straw man: a table of zeros holds its
 # workers, so it is the constant of twelve.
 #
 # The map shows why a table needs so many episodes. Of {res}`10_serverless/visits.states` states training met
@@ -580,9 +580,9 @@ results.table("gains", ["rollout", "arrivals", "reward", "QoS", "workers"], line
 # :caption: Rollout minus its base policy, the same episodes.
 # ```
 #
-# Around the constant, planning on the queue changes the reward by {res}`10_serverless/gain.rollout-static.published:.1f:interval` on the published law and by
-# {res}`10_serverless/gain.rollout-static.flash:.1f:interval` on flash crowds; planning on the fluid by {res}`10_serverless/gain.rollout-static-model-fluid.published:.1f:interval` and
-# {res}`10_serverless/gain.rollout-static-model-fluid.flash:.1f:interval`. The difference between the two pairs is the price of a model without chance.
+# Around the constant, planning on the queue changes the reward by {res}`10_serverless/gain.rollout-static.published:.1f:interval:bare` on the published law and by
+# {res}`10_serverless/gain.rollout-static.flash:.1f:interval:bare` on flash crowds; planning on the fluid by {res}`10_serverless/gain.rollout-static-model-fluid.published:.1f:interval:bare` and
+# {res}`10_serverless/gain.rollout-static-model-fluid.flash:.1f:interval:bare`. The difference between the two pairs is the price of a model without chance.
 #
 # ## The system changes
 #
@@ -610,10 +610,10 @@ results.table("change", ["change", *columns], lines)
 # :caption: After a change, on shuffled phases.
 # ```
 #
-# When service times double, the old constant gets {res}`10_serverless/change.double.static:.0f:interval`, the constant that is
-# chosen anew {res}`10_serverless/change.double.retrain-static:.0f:interval`, old SARSA {res}`10_serverless/change.double.sarsa:.0f:interval`,
-# SARSA trained anew {res}`10_serverless/change.double.retrain-sarsa:.0f:interval`, and rollout around the *old* policies, on the new model and without any
-# training, {res}`10_serverless/change.double.rollout-static:.0f:interval` and {res}`10_serverless/change.double.rollout-sarsa:.0f:interval`.
+# When service times double, the old constant gets {res}`10_serverless/change.double.static:.0f:interval:bare`, the constant that is
+# chosen anew {res}`10_serverless/change.double.retrain-static:.0f:interval:bare`, old SARSA {res}`10_serverless/change.double.sarsa:.0f:interval:bare`,
+# SARSA trained anew {res}`10_serverless/change.double.retrain-sarsa:.0f:interval:bare`, and rollout around the *old* policies, on the new model and without any
+# training, {res}`10_serverless/change.double.rollout-static:.0f:interval:bare` and {res}`10_serverless/change.double.rollout-sarsa:.0f:interval:bare`.
 #
 # ## The published claims
 #

@@ -73,7 +73,7 @@ results.value("visits", frame["visit"].nunique(), unit="visits")
 # ```{restable} 11_your_own_system/trace
 # ```
 #
-# There are {res}`11_your_own_system/rows:.0f` windows in {res}`11_your_own_system/visits:.0f` visits.
+# There are {res}`11_your_own_system/rows:.0f:bare` windows in {res}`11_your_own_system/visits:.0f:bare` visits.
 #
 # ## What we want
 #
@@ -132,7 +132,7 @@ results.value("gain", found.action.gain, found.action.gain - 2 * found.action.ga
 # ```{restable} 11_your_own_system/actions
 # ```
 #
-# The recommended action gains {res}`11_your_own_system/gain:.2f:interval` over holding (discounted, to the end). The numbers behind ± are standard errors over models refitted on resampled visits: they say
+# The recommended action gains {res}`11_your_own_system/gain:.2f:interval:bare` over holding (discounted, to the end). The numbers behind ± are standard errors over models refitted on resampled visits: they say
 # what the trace cannot tell, not what will happen.
 #
 # ## Into a cluster
@@ -181,9 +181,9 @@ _ = results.write()
 # ```{restable} 11_your_own_system/worth
 # ```
 #
-# Exact planning is {res}`11_your_own_system/exact-minus.reactive:.3f:interval` ahead of the reactive rule, {res}`11_your_own_system/exact-minus.walk:.3f:interval` ahead of the walk to the best setting, and
-# {res}`11_your_own_system/exact-minus.rollout:.3f:interval` ahead of one-step rollout, per cycle. Where such an interval holds zero, the trace does not tell the two apart, and the simpler one will do. What is left to the oracle is
-# {res}`11_your_own_system/exact-minus.oracle:.3f:interval`: that is the price of having measured each setting twice only, and part of it is the luck of the third visit, on which the oracle has planned.
+# Exact planning is {res}`11_your_own_system/exact-minus.reactive:.3f:interval:bare` ahead of the reactive rule, {res}`11_your_own_system/exact-minus.walk:.3f:interval:bare` ahead of the walk to the best setting, and
+# {res}`11_your_own_system/exact-minus.rollout:.3f:interval:bare` ahead of one-step rollout, per cycle. Where such an interval holds zero, the trace does not tell the two apart, and the simpler one will do. What is left to the oracle is
+# {res}`11_your_own_system/exact-minus.oracle:.3f:interval:bare`: that is the price of having measured each setting twice only, and part of it is the luck of the third visit, on which the oracle has planned.
 #
 # ## What we assumed
 #

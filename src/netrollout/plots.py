@@ -11,6 +11,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+NAMED = 3  # data files that the line below a figure names; more would make the figure small
+
 
 def use_style() -> None:
     """Use the project's style for every figure that follows."""
@@ -18,7 +20,7 @@ def use_style() -> None:
 
 
 def provenance_line(figure: Figure, record: Mapping[str, Any]) -> None:
-    """Write below a figure which notebook, profile, seed, commit and data made it.
+    """Write below a figure which notebook, profile, seed, commit and data made it; of many files the first few.
 
     Parameters
     ----------
@@ -31,7 +33,8 @@ def provenance_line(figure: Figure, record: Mapping[str, Any]) -> None:
     if "seed" in record["parameters"]:
         parts.append(f"seed {record['parameters']['seed']}")
     parts.append(f"commit {provenance['commit'][:8]}" if provenance["commit"] else "no commit")
-    parts += [f"{name} {digest[:8]}" for name, digest in provenance["data"].items()]
+    data = [f"{name} {digest[:8]}" for name, digest in provenance["data"].items()]
+    parts += data[:NAMED] + [f"{len(data) - NAMED} more files"] * (len(data) > NAMED)
     figure.supxlabel("  ·  ".join(parts), x=0.99, ha="right", fontsize=6, color="#595959")
 
 
