@@ -260,7 +260,7 @@ results.value("s4.computing", 1e3 * float(np.median(rolled4.computing)), unit="m
 # {res}`09_the_closed_loop/s4.heavier.rollout:.2f:interval:bare` of it, exact planning on the relearned lattice {res}`09_the_closed_loop/s4.heavier.dp:.2f:interval:bare`, and
 # the walk to the best static setting of the relearned model {res}`09_the_closed_loop/s4.heavier.walk:.2f:interval:bare`: rollout is
 # {res}`09_the_closed_loop/s4.rollout-minus-walk:.1f:interval:bare` ahead of the walk, and {res}`09_the_closed_loop/s4.rollout-minus-dp:.1f:interval:bare` ahead of
-# exact planning (negative: behind), over {res}`09_the_closed_loop/s4.heavier.rollout.recovery:.0f:interval:bare` cycles to recover. `rollout` simulates one
+# exact planning (negative: behind), over all cycles. It needs {res}`09_the_closed_loop/s4.heavier.rollout.recovery:.0f:interval:bare` cycles to recover. `rollout` simulates one
 # cycle and closes with the lattice's value, the kind that did best in {doc}`06_which_rollout`; `rollout-zero` follows the walk for four cycles and closes with nothing, so that it
 # needs no lattice; `rollout-1` does so with the old base. The change is noticed
 # after {res}`09_the_closed_loop/s4.delay:.0f:interval:bare` cycles (median), with {res}`09_the_closed_loop/s4.false-alarms:.1f:interval:bare` false alarms per 1,000 quiet cycles.

@@ -481,8 +481,8 @@ plots.provenance_line(figure, results.record)
 # {res}`10_serverless/curve.dqn.flash.last:.0f:interval:bare` and {res}`10_serverless/curve.ppo.flash.last:.0f:interval:bare`. The untrained greedy policy is no straw man: a table of zeros holds its
 # workers, so it is the constant of twelve.
 #
-# The map shows why a table needs so many episodes. Of {res}`10_serverless/visits.states` states training met
-# {res}`10_serverless/visits.met`, and half of all visits fell on {res}`10_serverless/visits.half`.
+# The map shows why a table needs so many episodes. Of {res}`10_serverless/visits.states:bare` states training met
+# {res}`10_serverless/visits.met:bare`, and half of all visits fell on {res}`10_serverless/visits.half:bare`.
 #
 # ## The comparison
 #
