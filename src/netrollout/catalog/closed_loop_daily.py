@@ -55,12 +55,12 @@ OWN = 1000  # number of the first log of other days that a quiet plant is drawn 
 ROWS = ("static", "static-new", "hpa", "base", "walk", "dp", "rollout-1", "rollout-zero", "rollout", "optimum")
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=40)  # 30 MB each; a refit meets about as many models
 def _lattice(system: QueueMesh) -> Lattice:
     return Lattice(system, samples=TABLES)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=40)
 def _held(system: QueueMesh) -> Hold:
     return Hold(system, best_static(system, STATICS))
 
