@@ -582,7 +582,9 @@ results.table("gains", ["rollout", "arrivals", "reward", "QoS", "workers"], line
 #
 # Around the constant, planning on the queue changes the reward by {res}`10_serverless/gain.rollout-static.published:.1f:interval:bare` on the published law and by
 # {res}`10_serverless/gain.rollout-static.flash:.1f:interval:bare` on flash crowds; planning on the fluid by {res}`10_serverless/gain.rollout-static-model-fluid.published:.1f:interval:bare` and
-# {res}`10_serverless/gain.rollout-static-model-fluid.flash:.1f:interval:bare`. The difference between the two pairs is the price of a model without chance.
+# {res}`10_serverless/gain.rollout-static-model-fluid.flash:.1f:interval:bare`. The difference between the two pairs is the price of a model without chance. In the full profile the first pair is
+# a loss, too: the best constant already has what there is to have, and a planner that looks eight cycles ahead, on a queue whose rate it must guess, takes workers away in calm that the next wave needs. Around a poor base it is the other way round: with
+# ReactiveMaximum as base, rollout gains {res}`10_serverless/gain.rollout-reactive.published:.0f:interval:bare` on the published law and {res}`10_serverless/gain.rollout-reactive.flash:.0f:interval:bare` on flash crowds, and comes about as far as the constant. It repairs; it does not win.
 #
 # ## The system changes
 #
