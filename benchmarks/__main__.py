@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import cycle, environments, manyagents, published, report, solvers
+from benchmarks import cycle, environments, manyagents, published, report, serverless, solvers
 from benchmarks.clock import Row
 from netrollout.types import InputError
 
@@ -24,6 +24,7 @@ SECTIONS: dict[str, Callable[[int | None], list[Row]]] = {
     "training": environments.training,
     "multiagent": manyagents.multiagent,
     "cycle": cycle.cycle,
+    "serverless": serverless.serverless,
 }
 
 
