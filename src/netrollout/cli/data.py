@@ -32,12 +32,12 @@ def one_line_errors() -> Iterator[None]:
 def list_() -> None:
     """List the shipped traces and the files that can be fetched."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from netrollout.traces.fetching import registry
     from netrollout.traces.shipping import present
 
-    table = Table("name", "kind", "present", "size", "licence")
+    table = Table(Column("name", no_wrap=True), "kind", "present", "size", "licence")
     with one_line_errors():
         for name, size in present().items():
             table.add_row(name, "shipped", "yes", _size(size), "CC BY 4.0")
