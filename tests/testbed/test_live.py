@@ -44,7 +44,7 @@ def row(**changes: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def plant(envoy: None) -> Iterator[LivePlant]:
     change = Change(demand={"compute": 0.004}, slow={1: 2.0})
-    with LivePlant(grid(), {"compute": 0.002}, change, 10**6, np.array([1, 0]), seed=1, window=0.4) as live:
+    with LivePlant(grid(), {"compute": 0.002}, change, 10**6, np.array([1, 0]), seed=1, window=1.0) as live:
         yield live
 
 
