@@ -3,7 +3,7 @@
 ``{res}`05_the_service_changes/gain``` shows a value with its unit; after colons stand a number format (``:.2f``,
 ``:.0%``), ``interval`` (adds the interval) and ``bare`` (leaves out the unit).  ``{restable}
 05_the_service_changes/policies`` shows a table, ``{record} full`` everything that a profile found.  An unknown name is
-an error of the build.
+an error of the build.  Reasons why something was not run name commands, so their dashes stay as they are typed.
 """
 
 from pathlib import Path
@@ -77,7 +77,7 @@ class Res(SphinxRole):
             return [], []
         if day:
             words += f" (measured live on {day})"
-        return [nodes.inline(words, words, classes=["result"])], []
+        return [nodes.inline(words, words, classes=["result"], support_smartquotes=False)], []
 
 
 def table_node(columns, rows, form=None):
@@ -112,7 +112,8 @@ class ResTable(SphinxDirective):
             return []
         if absent:
             words = absent[0].upper() + absent[1:] + "."
-            return [nodes.admonition("", nodes.title("", "Not run"), nodes.paragraph("", words), classes=["note"])]
+            why = nodes.paragraph("", words, support_smartquotes=False)
+            return [nodes.admonition("", nodes.title("", "Not run"), why, classes=["note"])]
         table = table_node(entry["columns"], entry["rows"], self.options.get("format"))
         caption = " ".join([self.options.get("caption", ""), f"(Measured live on {day}.)" if day else ""]).strip()
         if caption:
@@ -156,7 +157,8 @@ class Record(SphinxDirective):
             section += self.values(live["values"])
             section += self.tables(live["tables"])
         section += [
-            nodes.paragraph("", f"{key}: not run here, because {why}.") for key, why in record["not_run"].items()
+            nodes.paragraph("", f"{key}: not run here, because {why}.", support_smartquotes=False)
+            for key, why in record["not_run"].items()
         ]
         return section
 

@@ -292,10 +292,11 @@ results.value("printed.gap", pub.REPORTED["SARSA"].reward - pub.REPORTED["DQN"].
 # :format: .4f
 # ```
 #
-# Every printed step follows, to {res}`10_serverless/recorded.residual:.4f` (the file has four decimals of the share in time), from *its agent's* weights; and the agents' weights differ. The episodes of
+# Every printed step follows from *its agent's* weights (the largest difference, where the file has four decimals of the share in time:
+# {res}`10_serverless/recorded.residual:.4f`); and the agents' weights differ. The episodes of
 # SARSA and of the rules are from an earlier day, when the reward was another, and were kept when DQN was added. The column puts SARSA
-# behind DQN, by {res}`10_serverless/printed.gap:.1f`. With DQN's weights for both, SARSA is
-# ahead: {res}`10_serverless/recorded.gap:.1f:interval:bare`. The order of the two learners **flips**. The losses of the rules, thousands as printed, shrink to hundreds,
+# behind DQN, by {res}`10_serverless/printed.gap:.1f`. With DQN's weights for both, the order of the two learners
+# **flips** (SARSA minus DQN: {res}`10_serverless/recorded.gap:.1f:interval:bare`). The losses of the rules, thousands as printed, shrink to hundreds,
 # because their weights punished a long queue much harder.
 #
 # ## The same seeds for all
@@ -430,8 +431,8 @@ results.table("rate", ["workers", "the farm", "sampled queue", "fluid"], lines)
 #
 # ## Learners that must generalise
 #
-# In every published episode the phases come in one order, and the first observation tells which phase it is. A learner can memorise the schedule: from the start to the last step before the load rises, SARSA's recorded
-# workers go up by {res}`10_serverless/recorded.SARSA.early:.1f:interval`, with nothing to see yet. Whether it has learned to scale or to recite cannot be told from such episodes. So we train on three laws of
+# In every published episode the phases come in one order, and the first observation tells which phase it is. A learner can memorise the schedule: from the start to the last step before the load rises, with
+# nothing to see yet, SARSA's recorded workers go up (mean change: {res}`10_serverless/recorded.SARSA.early:.1f:interval`). Whether it has learned to scale or to recite cannot be told from such episodes. So we train on three laws of
 # arrivals (as published, phases shuffled in each episode, waves as intended), and hold out three others: a flash crowd, a diurnal swell, and bursts. No model and no learner meets them before it is judged.
 
 # %%

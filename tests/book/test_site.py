@@ -82,7 +82,7 @@ def make_site(folder, monkeypatch, text=TEXT):
     results.value("share", 0.25)
     results.value("clock", 3.0, unit="s", live=True)
     results.table("scores", ["policy", "value"], [("random", -17.234), ("optimal", None)])
-    results.not_run("kth", "the published traces were not fetched")
+    results.not_run("kth", "the published traces were not fetched (--from FOLDER)")
     results.write()
     show = nbformat.v4.new_output("display_data", data={"image/png": PIXEL})
     cell = nbformat.v4.new_code_cell("plot()", execution_count=1, outputs=[show])
@@ -194,7 +194,7 @@ def test_the_role_shows_value_interval_unit_and_format(site):
 
 
 def test_what_was_not_run_says_why(site):
-    sentence = "ot run here, because the published traces were not fetched"
+    sentence = "ot run here, because the published traces were not fetched (--from FOLDER)"
     assert chapter(site).count(sentence) == 2  # in the sentence, and in place of the table
 
 
