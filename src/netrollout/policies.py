@@ -30,7 +30,7 @@ OPTIONS = {
     "qlearning": {"episodes", "seed", "published", "file"},
     "dqn": {"steps", "seed", "published", "file"},
     "ppo": {"steps", "seed", "file"},
-    "rollout": {"lookahead", "terminal", "horizon", "samples", "model"},
+    "rollout": {"lookahead", "terminal", "horizon", "samples", "model", "select", "halving"},
     "multiagent": {"terminal", "horizon", "samples"},
     "retrain": {"warm"},
 }

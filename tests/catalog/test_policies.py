@@ -73,6 +73,7 @@ def test_judging_is_paired_and_parses_all_names_first():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
+        ("rollout(static, select=safe)", "option select has a meaning on mesh-s4 only; leave it out"),
         ("static(p=0.7,c=1)", "not on the grid"),
         ("static(p=x,c=1)", "p=x is not a number"),
         ("rollout(static, terminal=best)", "terminal=best; choose one of base, zero, stale"),

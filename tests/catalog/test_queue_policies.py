@@ -31,7 +31,7 @@ def test_rollout_repairs_what_the_change_broke(worlds):
         "static(p=0.8,c=5)", "hpa(target=0.5,window=6)", "greedy", "multiagent(reactive, horizon=2, samples=2)",
         "rollout(rollout(hpa, horizon=1, samples=1), horizon=1, samples=1)", "retrain(optimal)", "ppo(steps=2048)",
         "rollout(static, horizon=0, terminal=lattice)", "rollout(static, horizon=1, terminal=stale)",
-        "retrain(ppo(steps=2048), warm=true)",
+        "retrain(ppo(steps=2048), warm=true)", "rollout(static, horizon=1, samples=4, halving=true)",
     ],
 )  # fmt: skip
 def test_every_name_makes_a_policy(worlds, name):
@@ -47,6 +47,8 @@ def test_the_lattice_of_the_new_model_is_near_that_of_the_plant(worlds):
     [
         ("rollout(hpa, lookahead=2)", "one step ahead"),
         ("rollout(hpa, terminal=base)", "terminal=base; choose one of zero, lattice, stale"),
+        ("rollout(hpa, select=first)", "select=first; choose one of best, safe, constrained"),
+        ("rollout(hpa, halving=yes)", "halving=yes; choose one of false, true"),
         ("static(p=0.8)", "a setting needs a value for c_1"),
         ("hpa(target=2)", "hpa: target 2"),
         ("hpa(goal=2)", "hpa has no option 'goal'"),
@@ -57,6 +59,24 @@ def test_the_lattice_of_the_new_model_is_near_that_of_the_plant(worlds):
 def test_a_name_that_does_not_fit_is_refused(worlds, name, message):
     with pytest.raises(InputError, match=message):
         make_policy(name, worlds)
+
+
+def test_safe_rollout_leaves_its_base_less_often_and_constrained_rollout_has_fewer_late_requests(worlds):
+    rng, plant = np.random.default_rng(0), worlds.plant
+    x, wander = plant.initial(rng, 64), make_policy("random", worlds)
+    for _ in range(20):
+        x = plant.step(x, wander.predict(plant.observe(x))[0], rng).state
+    names = {"base": "static", "best": "rollout(static)", "safe": "rollout(static, select=safe)"}
+    action = {key: make_policy(name, worlds).predict(plant.observe(x))[0] for key, name in names.items()}
+    left = {key: (action[key] != action["base"]).any(axis=1) for key in ("best", "safe")}
+    assert 0 < left["safe"].sum() < left["best"].sum()
+    assert not (left["safe"] & ~left["best"]).any()
+
+    late = {
+        name: simulate(plant, make_policy(name, worlds), SEEDS, 96).metrics["late"].mean()
+        for name in ("rollout(static)", "rollout(static, select=constrained)")
+    }
+    assert late["rollout(static, select=constrained)"] < late["rollout(static)"]
 
 
 def test_there_are_no_tables_here(worlds):

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 
 TERMINALS = ("base", "zero", "stale")
 OF_THE_FARM = ("keda", "sqrt", "up", "sarsa", "qlearning", "dqn")
+OF_ONE_SYSTEM = {
+    ("reactive", "rule"): (Farm, "serverless"),
+    ("rollout", "model"): (Farm, "serverless"),
+    ("rollout", "select"): (QueueMesh, "mesh-s4"),
+    ("rollout", "halving"): (QueueMesh, "mesh-s4"),
+}
 
 
 def make_policy(name: PolicyName | str, worlds: Context) -> Policy:
@@ -42,9 +48,9 @@ def make_policy(name: PolicyName | str, worlds: Context) -> Policy:
         If the name, an option or its value is unknown, or does not fit the system.
     """
     name = PolicyName.parse(name) if isinstance(name, str) else name
+    _refuse_what_belongs_elsewhere(name, worlds)
     if isinstance(worlds.plant, Farm):
         return farm_policy(name, worlds)
-    _refuse_what_is_the_farms(name, worlds)
     if isinstance(worlds.plant, QueueMesh):
         return queue_policy(name, worlds)
     if name.head == "random":
@@ -64,7 +70,7 @@ def policy_table(name: PolicyName | str, worlds: Context) -> Any:
     name = PolicyName.parse(name) if isinstance(name, str) else name
     if not isinstance(worlds.plant, Enumerable):
         raise InputError(f"policy {name}: {worlds.plant.name} has no table of states, so neither has a policy on it")
-    _refuse_what_is_the_farms(name, worlds)
+    _refuse_what_belongs_elsewhere(name, worlds)
     if name.head == "hpa":
         raise InputError(
             f"policy {name}: only mesh-s4 measures utilisation; reactive is the rule for {worlds.plant.name}"
@@ -74,15 +80,15 @@ def policy_table(name: PolicyName | str, worlds: Context) -> Any:
     return COMBINED[name.head](name, worlds)
 
 
-def _refuse_what_is_the_farms(name: PolicyName, worlds: Context) -> None:
-    """Refuse a name, or one inside it, that has a meaning on serverless only."""
-    options = {"reactive": "rule", "rollout": "model"}
+def _refuse_what_belongs_elsewhere(name: PolicyName, worlds: Context) -> None:
+    """Refuse a name, or one inside it, that has a meaning on another system only."""
     if name.inner is not None:
-        _refuse_what_is_the_farms(name.inner, worlds)
-    if name.head in OF_THE_FARM:
+        _refuse_what_belongs_elsewhere(name.inner, worlds)
+    if name.head in OF_THE_FARM and not isinstance(worlds.plant, Farm):
         raise InputError(f"policy {name}: only serverless has {name.head}; not {worlds.plant.name}")
-    if name.option(options.get(name.head, ""), ""):
-        raise InputError(f"policy {name}: option {options[name.head]} has a meaning on serverless only; leave it out")
+    for (head, key), (system, label) in OF_ONE_SYSTEM.items():
+        if name.head == head and name.option(key, "") and not isinstance(worlds.plant, system):
+            raise InputError(f"policy {name}: option {key} has a meaning on {label} only; leave it out")
 
 
 def lift(table: Any, system: Enumerable) -> Any:

@@ -2,7 +2,9 @@
 
 Rollouts are simulated (a cycle's requests cannot be listed), the optimum is that of the lattice
 (`netrollout.baselines.lattice`), and ``terminal`` is ``zero``, ``lattice`` (the newest model's) or ``stale`` (that of
-the model from before the change).
+the model from before the change).  A rollout's ``select`` is ``best``, ``safe`` (leave the base only for a gain beyond
+its sampling error) or ``constrained`` (among the actions that are expected to keep the share of late requests within
+its limit); with ``halving=true`` it spends the same number of paths by sequential halving.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from netrollout.baselines.lattice import Lattice
 from netrollout.baselines.queues import Hold, Hpa, Threshold, best_static
 from netrollout.catalog.options import choice, number, training, whole
 from netrollout.policies import PolicyName, RandomPolicy
-from netrollout.rollout import MultiagentRollout, TruncatedRollout
+from netrollout.rollout import MultiagentRollout, TruncatedRollout, best, constrained, safe
 from netrollout.seeding import spawn
 from netrollout.systems.queues import QueueMesh
 from netrollout.types import Floats, InputError, Policy
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 HORIZON, SAMPLES = 4, 16  # of a rollout, unless its name says otherwise; fixed before rollout was run (mesh-s4.yml)
 TERMINALS = ("zero", "lattice", "stale")
+SELECTS = ("best", "safe", "constrained")
+ERRORS = 2.0  # standard errors by which a gain must differ from zero for `safe`
+MOST_LATE = 0.05  # of the requests of a cycle, for `constrained`: the share from which the plant calls a cycle over
 
 
 def queue_policy(name: PolicyName, worlds: Context) -> Policy:
@@ -79,14 +84,18 @@ def _rollout(name: PolicyName, worlds: Context) -> Policy:
     assert name.inner is not None
     if name.option("lookahead", "1") != "1":
         raise InputError(f"policy {name}: on {worlds.plant.name} rollout is simulated, one step ahead; leave it out")
-    kind = MultiagentRollout if name.head == "multiagent" else TruncatedRollout
-    return kind(
-        worlds.model,
-        queue_policy(name.inner, worlds),
-        spawn(worlds.seed, name.head),
-        horizon=whole(name, "horizon", HORIZON),
-        samples=whole(name, "samples", SAMPLES),
-        terminal=_terminal(name, worlds),
+    base, rng, terminal = queue_policy(name.inner, worlds), spawn(worlds.seed, name.head), _terminal(name, worlds)
+    horizon, samples = whole(name, "horizon", HORIZON), whole(name, "samples", SAMPLES)
+    if name.head == "multiagent":
+        return MultiagentRollout(worlds.model, base, rng, horizon, samples, terminal)
+    halving = choice(name, "halving", ("false", "true")) == "true"
+    select = {
+        "best": best,
+        "safe": safe(0.0, ERRORS),
+        "constrained": constrained(MOST_LATE * (worlds.model.discount ** np.arange(horizon + 1)).sum()),
+    }[choice(name, "select", SELECTS)]
+    return TruncatedRollout(
+        worlds.model, base, rng, horizon, samples, terminal, select=select, halving=halving, watch="late"
     )
 
 
