@@ -426,12 +426,31 @@ def test_a_compressed_log_reads_as_the_plain_one(tmp_path, mesh):
 
 def test_a_log_with_a_gap_is_refused(tmp_path):
     file = tmp_path / "log.jsonl"
-    file.write_text('{"schema": 1}\n{"cycle": 0}\n{"cycle": 2}\n')
-    with pytest.raises(InputError, match="line 3 should be cycle 1"):
+    file.write_text('{"schema": 1}\n{"cycle": 1}\n')
+    with pytest.raises(InputError, match="line 2 should be cycle 0"):
         read_journal(file)
     file.write_text("hello\n")
     with pytest.raises(InputError, match="line 1 is not JSON"):
         read_journal(file)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"setting": None}, "line 3: setting is None; the file is not a log"),
+        ({"d": [float("nan")]}, "line 3 is not JSON"),
+        ({"setting": {"p_compute": 99, "c_1": 0}}, "cycle 1 of the log: load 0 and setting .* are no levels of"),
+        ({"next_load": 7}, "cycle 1 of the log: next_load 7 and setting"),
+    ],
+)
+def test_a_log_that_somebody_edited_is_refused(mesh, tmp_path, change, message):
+    file = tmp_path / "log.jsonl"
+    logged(file, mesh, 3, resume=False)
+    text = file.read_text().splitlines()
+    text[2] = json.dumps({**json.loads(text[2]), **change})
+    file.write_text("\n".join(text) + "\n")
+    with pytest.raises(InputError, match=message):
+        logged(file, mesh, 5, resume=True)
 
 
 # -- measures

@@ -80,11 +80,12 @@ def test_the_load_moves_and_a_trace_is_replayed(run, tmp_path):
         (("--log", "nowhere/a.jsonl"), "--log nowhere/a.jsonl: give a file in a folder that exists"),
         (("--foreign-limit", 1), "--foreign-limit belongs to --plant testbed"),
         (("--report", "a.md"), "--at, --report and --json belong to --spec and --trace"),
+        (("--spec", "a.yaml", "--trace", "a.csv", "--policy", "walk"), "--policy belongs to the loop on a plant"),
         (("--spec", "a.yaml"), "--spec and --trace go together: give both or neither"),
     ],
 )
 def test_what_is_wrong_is_one_line(run, tmp_path, options, message):
-    done = run(*options, "--cycles", 3)
+    done = run(*options, *(() if "--trace" in options else ("--cycles", 3)))
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith(f"netrollout: {message}") and len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())

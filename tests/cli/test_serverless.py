@@ -51,9 +51,18 @@ def test_what_is_simulated_and_recorded_is_printed_and_written(netrollout, tmp_p
 
 
 def test_the_whole_reference_file_is_read_and_an_unknown_agent_is_noticed(netrollout, tmp_path):
-    file = written(tmp_path, {"comparison": {"Somebody": {"episodes": [EPISODE]}}, "config": {}})
+    content = {"comparison": {"Somebody": {"episodes": [EPISODE]}, "[red]Else[/blue]": {"episodes": [EPISODE]}}}
+    file = written(tmp_path, "\ufeff" + json.dumps(content))
     done = netrollout("serverless", "replay", file)
     assert done.returncode == 0 and "Somebody" in done.stderr and "5.4 s" in done.stderr
+    assert "[red]Else[/blue]" in done.stdout
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(netrollout, tmp_path):
+    done = netrollout(
+        "serverless", "replay", written(tmp_path, {"DQN": {"episodes": [EPISODE]}}), "--json", "no/a.json"
+    )
+    assert done.returncode == 2 and done.stdout == "" and "--json no/a.json: its folder does not exist" in done.stderr
 
 
 def without(key):
@@ -74,6 +83,10 @@ def without(key):
         ({"DQN": {"episodes": [{**EPISODE, "step_dt_derived": [-1.0] * 28}]}}, "step_dt_derived[0] is -1.0"),
         ({"DQN": {"episodes": [{**EPISODE, "action": [0] * 27 + [7]}]}}, "action[27] is 7; expected -1, 0 or 1"),
         ({"DQN": {"episodes": [{**EPISODE, "action": ["up"] * 28}]}}, "action[0] is 'up'; expected a number"),
+        ({"DQN": {"episodes": [{**EPISODE, "action": [10**400] * 28}]}}, "action[0] is a whole number of hundreds"),
+        ({"DQN": {"episodes": [{**EPISODE, "avg_t": [1.0, -1.0]}]}}, "episode 0: avg_t[1] is -1 s; expected a time"),
+        ({"DQN": {"episodes": [{**EPISODE, "service_time": -1}]}}, "service_time[0] is -1 s; expected a time of 0 s"),
+        ({"\ud800": {"episodes": [EPISODE]}}, "expected a name of printable characters"),
         ({"DQN": {"episodes": [{**EPISODE, "seed": 1.5}]}}, "seed is 1.5"),
         ({"DQN": {"episodes": [{**EPISODE, "seed": -1}]}}, "seed is -1"),
         ({"DQN": {"episodes": [{**EPISODE, "summary": {}}]}}, "'summary.final_qos_total' is missing"),

@@ -97,6 +97,21 @@ def _with(array, index, value):
     return changed
 
 
+def test_what_rounding_leaves_of_the_end_is_no_error():
+    thirds = np.full((3, 1, 3), 0.1) * [1.0, 2.0, 7.0]
+    ended = MDP.from_arrays(thirds, np.zeros((3, 1)), 0.9, ends=1.0 - thirds.sum(axis=2) - 1e-16)
+    assert not ended.ends.any()
+
+
+def test_single_precision_is_corrected_and_not_more():
+    thirds = np.full((3, 1, 3), 1 / 3, dtype=np.float32)
+    for given in (thirds, sparse.csr_array(thirds[:, 0])):
+        mdp = MDP.from_arrays(given, np.zeros((3, 1)), 0.9)
+        assert np.abs(mdp.transition.sum(axis=1) - 1.0).max() < 1e-15
+    with pytest.raises(InputError, match=r"sums to 0\.9"):
+        MDP.from_arrays(thirds * np.float32(0.99), np.zeros((3, 1)), 0.9)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -113,6 +128,7 @@ def _with(array, index, value):
         (dict(discount=np.nan), "discount nan must be"),
         (dict(discount=1.0), "discount 1.0: from state 0 no policy reaches the end"),
         (dict(feasible=[[True, True], [False, False]]), "state 1 has no feasible action"),
+        (dict(feasible=[[np.nan, True], [True, True]]), "feasible: expected only True and False, or 1 and 0"),
         (dict(feasible=[True, True]), "feasible has shape (2,); expected that of reward, (2, 2)"),
         (dict(ends=[[0.0, 0.0], [0.5, 0.0]]), "transition[1, 0] with ends[1, 0] = 0.5 sums to 1.5; expected 1"),
         (dict(ends=[0.0]), "ends has shape (1,); expected that of reward, (2, 2)"),

@@ -215,6 +215,8 @@ def test_an_endless_policy_without_discount_is_named():
         (lambda: value_iteration(MDP2, epsilon=0.0), "epsilon 0.0"),
         (lambda: backward_induction(MDP2, -1), "horizon -1 must be 0 or more steps"),
         (lambda: backward_induction(MDP2, 1, np.zeros(3)), "terminal has shape (3,); expected (2,)"),
+        (lambda: backward_induction(MDP2, 1, [0.0, np.nan]), "terminal[1] is nan; expected a finite number"),
+        (lambda: value_iteration(MDP2, value=[np.inf, 0.0]), "value[0] is inf; expected a finite number"),
         (lambda: greedy(MDP2, np.zeros(2), prefer=np.array([0, 1])), "policy takes action 1 in state 1"),
     ],
 )

@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecMonitor
 from netrollout.envs.gym import NetEnv
 from netrollout.envs.vec import NetVecEnv
 from netrollout.systems.toy import ToyState, Walk
+from netrollout.types import InputError
 
 DOWN, HOLD, UP = 0, 1, 2
 
@@ -152,3 +153,8 @@ def test_a_pickled_batch_goes_on_alike(mesh):
     for _ in range(mesh.horizon):
         a, b = (batch.step(np.full((3, 2), DOWN)) for batch in (lanes, twin))
         assert np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1])
+
+
+def test_no_lanes_are_refused():
+    with pytest.raises(InputError, match="walk: 0 lanes; expected at least 1"):
+        NetVecEnv(Walk(), 0)

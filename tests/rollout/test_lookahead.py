@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from netrollout.dp import MDP, evaluate_policy, garnet, greedy, policy_iteration, q_factors
 from netrollout.dp.solve import induced
 from netrollout.policies import TablePolicy
-from netrollout.rollout import RolloutPolicy, q_rollout, rollout_table, terminal_value
+from netrollout.rollout import RolloutPolicy, fortified_table, q_rollout, rollout_table, terminal_value
 from netrollout.systems.toy import Walk
 from netrollout.types import InputError
 
@@ -191,7 +191,10 @@ BASE2 = np.array([0, 0])
         (lambda: rollout_table(MDP2, BASE2, terminal=np.array([0.0, np.nan])), "terminal[1] is nan; expected a finite"),
         (lambda: rollout_table(MDP2, BASE2, terminal="zero", horizon=-1), "horizon -1 must be 0 or more steps"),
         (lambda: rollout_table(MDP2, np.array([0, 5])), "policy takes action 5 in state 1"),
-        (lambda: q_rollout(MDP2, np.zeros(2), 1, np.array([0, 2])), "states from 0 to 2; expected 0 to 1"),
+        (lambda: q_rollout(MDP2, np.zeros(2), 1, np.array([0, 2])), "states from 0 to 2; expected integers, 0 to 1"),
+        (lambda: q_rollout(MDP2, np.zeros(2), 1, np.array([0.5])), "states from 0.5 to 0.5; expected integers"),
+        (lambda: q_rollout(MDP2, np.array([np.nan, 0.0])), "value[0] is nan; expected a finite number"),
+        (lambda: fortified_table(MDP2, BASE2, np.array([0, -1])), "policy takes action -1 in state 1"),
         (
             lambda: RolloutPolicy(Walk(pay=(0.0, 1.0)), MDP2, BASE2),
             "walk has 2 states and 3 joint actions; the process to plan on has 2 and 2",

@@ -18,6 +18,7 @@ from netrollout.rollout import (
     rollout_table,
 )
 from netrollout.seeding import spawn
+from netrollout.systems.fleet import Alone, Fleet
 from netrollout.types import InputError
 
 LEVELS = ((0.0, 1.0), (0.0, 1.0))
@@ -199,6 +200,29 @@ def test_it_improves_on_its_base_when_it_is_run(walkers):
     )
     actions, _ = policy.predict(system.observe(system.states()))
     assert never_below(mdp, joint_index(actions, system.levels), base)
+
+
+def test_autonomous_choices_that_are_not_feasible_together_are_refused():
+    mask = [[True, True, True, False]]
+    mdp = MDP.from_arrays(np.ones((1, 4, 1)), [[0.0, 1.0, 1.0, 0.0]], 0.9, mask)
+    with pytest.raises(InputError, match=r"in state 0 the components' own choices \[1, 1\] are not feasible together"):
+        multiagent_table(mdp, LEVELS, np.array([0]), autonomous=True)
+
+
+class Stuck(Fleet):
+    """A fleet whose first queue can only give a worker back, as its base does."""
+
+    def feasible(self, x):
+        return np.tile([True, False, False, True, True, True], (len(x.waiting), 1))
+
+
+@pytest.mark.parametrize("lanes", [0, 1])
+@pytest.mark.parametrize("autonomous", [False, True])
+def test_a_component_without_a_choice_is_passed_over(lanes, autonomous):
+    system = Stuck(components=2)
+    policy = MultiagentRollout(system, Alone(system), spawn(0), 1, 2, autonomous=autonomous)
+    actions, _ = policy.predict(system.observe(system.initial(spawn(1), lanes)))
+    assert actions.shape == (lanes, 2) and (actions[:, 0] == 0).all()
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,9 @@ from netrollout.systems.mesh import MeshState
 from netrollout.types import InputError
 
 SCHEMA = 1
+KINDS = {"setting": dict, "load": int, "next_load": int, "d": list, "busy": float | int | None, "usable": bool,
+         "expected": float | int | None, "reward": float | int | None, "violation": bool, "alarm": bool,
+         "seconds": dict, "notes": dict}  # fmt: skip
 
 
 class Journal:
@@ -131,7 +134,8 @@ def read_journal(file: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]]
     Raises
     ------
     InputError
-        If a complete line is no JSON, the header is missing, or a cycle is missing or comes twice.
+        If a complete line is no JSON, the header is missing, a cycle is missing or comes twice, or lacks what a
+        controller learns from.
     """
     content = Path(file).read_bytes()
     if Path(file).suffix == ".gz":
@@ -140,25 +144,50 @@ def read_journal(file: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]]
     lines = []
     for number, text in enumerate(whole.splitlines(), 1):
         try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
+            lines.append(json.loads(text, parse_constant=_refuse_constant))
+        except ValueError:
             raise InputError(f"{file}: line {number} is not JSON; the file is not a log of adapt") from None
     if not lines or not isinstance(lines[0], dict) or lines[0].get("schema") != SCHEMA:
         raise InputError(f"{file}: line 1 is not the header of a log of adapt (schema {SCHEMA})")
     for number, line in enumerate(lines[1:]):
         if not isinstance(line, dict) or line.get("cycle") != number:
             raise InputError(f"{file}: line {number + 2} should be cycle {number}")
+        for key, kind in KINDS.items():
+            if not isinstance(line.get(key), kind):
+                found = repr(line[key]) if key in line else "missing"
+                raise InputError(f"{file}: line {number + 2}: {key} is {found}; the file is not a log of adapt")
     return lines[0], lines[1:], len(whole)
 
 
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
 def replay(controller: Controller, cycles: list[dict[str, Any]], start: MeshState) -> MeshState:
-    """Let a fresh controller live through logged cycles again; return the state to go on in."""
+    """Let a fresh controller live through logged cycles again; return the state to go on in.
+
+    Raises
+    ------
+    InputError
+        If a cycle names a load or a level of a control that the controller's system does not have.
+    """
     x = start
     for line in cycles:
+        for load in ("load", "next_load"):
+            place = [line[load], *line["setting"].values()]
+            if not _within(place, controller.mesh.shape):
+                raise InputError(
+                    f"cycle {line['cycle']} of the log: {load} {place[0]} and setting {line['setting']} are no levels "
+                    f"of {controller.mesh.name}"
+                )
         controller.decide(x)
         controller.learn(window_of(line))
         x = MeshState(np.array([list(line["setting"].values())]), np.array([line["next_load"]]))
     return x
+
+
+def _within(place: list[Any], shape: tuple[int, ...]) -> bool:
+    return len(place) == len(shape) and all(type(k) is int and 0 <= k < n for k, n in zip(place, shape, strict=True))
 
 
 def window_of(line: Mapping[str, Any]) -> Window:

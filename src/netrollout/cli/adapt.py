@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from netrollout.systems.mesh import MeshState
 
 PLANTS = ("simulator", "testbed", "trace")
+OF_THE_LOOP = ("plant", "scenario", "policy", "explore", "cycles", "change_at", "log", "resume", "foreign_limit")
 SHOWN = 12  # cycles in the live view
 
 
 def adapt(
+    context: typer.Context,
     plant: Annotated[str, typer.Option("--plant", help=f"One of {', '.join(PLANTS)}.")] = "simulator",
     scenario: Annotated[str, typer.Option("--scenario", help="S2, S2-slow, S2-kill, S3 or S4.")] = "S2",
     policy: Annotated[
@@ -58,6 +60,10 @@ def adapt(
     if spec is None and (at, report, json) != (None, None, None):
         raise InputError("--at, --report and --json belong to --spec and --trace, a system of your own")
     if spec is not None and trace is not None:
+        for name in OF_THE_LOOP:
+            source = context.get_parameter_source(name)
+            if source is not None and source.name == "COMMANDLINE":
+                raise InputError(f"--{name.replace('_', '-')} belongs to the loop on a plant; with --spec leave it out")
         from netrollout.cli.own import run_own
 
         run_own(spec, trace, at, report, json, seed)

@@ -18,7 +18,19 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Option of the system; may be repeated.")
 ]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Number of paired episodes, seeds 0 .. N-1.")]
-JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the numbers here.")]
+
+
+def _writable(path: Path | None) -> Path | None:
+    """Refuse a file that cannot be written before the work begins."""
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        raise InputError(f"--json {path}: {'is a folder' if path.is_dir() else 'its folder does not exist'}; {A_FILE}")
+    return path
+
+
+A_FILE = "give a file in a folder that exists"
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Also write the numbers here.", callback=_writable)
+]
 
 
 def parse_settings(settings: Sequence[str] | None) -> dict[str, str]:
@@ -68,15 +80,13 @@ def write_json(path: Path | None, record: dict[str, Any]) -> None:
     """
     if path is None:
         return
-    if path.is_dir():
-        raise InputError(f"--json {path}: is a folder; give a file in a folder that exists")
     partial = path.with_name(path.name + ".part")
     try:
         partial.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise InputError(f"--json {path}: {error.strerror}; give a file in a folder that exists") from None
+        raise InputError(f"--json {path}: {error.strerror}; {A_FILE}") from None
 
 
 def notice(message: str) -> None:

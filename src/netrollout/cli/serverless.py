@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="The serverless task farm.")
 KEYS = ("seed", "action", "step_dt_derived", "summary")
+TIMES = ("avg_t", "max_t")  # service times in a step, s; not needed, but a negative one is an error
+MOST = 10**15  # no number of a record is larger
+LONGEST = 80  # characters of a value in an error
 
 
 @app.callback()
@@ -31,6 +34,7 @@ def replay(
 ) -> None:
     """Re-simulate recorded episodes and compare the final QoS with what was recorded."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from netrollout.systems.serverless import final_qos
@@ -50,7 +54,7 @@ def replay(
         error = math.fsum(abs(row["simulated"] - row["recorded"]) for row in rows) / len(rows)
         record[name] = {"mean_absolute_error": error, "episodes": rows}
         means = [math.fsum(row[column] for row in rows) / len(rows) for column in ("simulated", "recorded")]
-        table.add_row(name, str(len(rows)), f"{means[0]:.4f}", f"{means[1]:.4f}", f"{error:.5f}")
+        table.add_row(escape(name), str(len(rows)), f"{means[0]:.4f}", f"{means[1]:.4f}", f"{error:.5f}")
     write_json(json_file, {"agents": record})
     Console().print(table)
 
@@ -58,7 +62,7 @@ def replay(
 def _agents(file: Path) -> dict[str, Any]:
     """Return the agents of a file: its `comparison`, or itself where it has none."""
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = json.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{file}: {error.strerror}; expected a JSON file of recorded episodes") from None
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -66,6 +70,9 @@ def _agents(file: Path) -> dict[str, Any]:
     agents = record.get("comparison", record) if isinstance(record, dict) else None
     if not isinstance(agents, dict) or not agents:
         raise InputError(f"{file}: expected an object of agents, each with its episodes")
+    for name in agents:
+        if not name.isprintable():  # a half of a surrogate pair, say, which no terminal and no file takes
+            raise InputError(f"{file}: agent {name!a}: expected a name of printable characters")
     return agents
 
 
@@ -99,6 +106,11 @@ def _episode(file: Path, name: str, k: int, episode: Any) -> tuple[Episode, floa
             raise InputError(f"{where}: action[{step}] is {change:g}; expected -1, 0 or 1")
         if not seconds > 0.0:
             raise InputError(f"{where}: step_dt_derived[{step}] is {seconds} s; expected more than 0")
+    for key in (*TIMES, *(key for key in episode if key.startswith("service"))):
+        values = episode.get(key, [])
+        for step, value in enumerate(values if isinstance(values, list) else [values]):
+            if not _number(where, f"{key}[{step}]", value) >= 0.0:
+                raise InputError(f"{where}: {key}[{step}] is {value:g} s; expected a time of 0 s or more")
     if not isinstance(summary, dict) or "final_qos_total" not in summary:
         raise InputError(f"{where}: key 'summary.final_qos_total' is missing; expected the recorded final QoS")
     real = _number(where, "final_qos_total", summary["final_qos_total"])
@@ -118,6 +130,13 @@ def _series(where: str, episode: dict[str, Any], key: str) -> list[float]:
 
 
 def _number(where: str, what: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"{where}: {what} is {value!r}; expected a number")
-    return float(value)
+    number = float(value) if isinstance(value, float) or (type(value) is int and abs(value) <= MOST) else math.nan
+    if not math.isfinite(number):
+        raise InputError(f"{where}: {what} is {_short(value)}; expected a number")
+    return number
+
+
+def _short(value: Any) -> str:
+    """Write a value of the file so that it fits into a line."""
+    text = "a whole number of hundreds of digits" if type(value) is int and abs(value) > MOST else repr(value)
+    return text if len(text) <= LONGEST else text[:LONGEST] + "..."

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike
 from netrollout.types import Floats, InputError
 
 LONGEST = 2000  # characters
-DEEPEST = 60  # operations inside each other
+DEEPEST = 200  # operations inside each other
 
 Columns = Mapping[str, ArrayLike]
 Term = Callable[[Columns], Any]

@@ -29,6 +29,7 @@ from scipy import sparse
 
 from netrollout.batch import joint_actions
 from netrollout.connect.log import read_log
+from netrollout.connect.nodes import SpecError
 from netrollout.connect.recommendation import Action, Recommendation, report
 from netrollout.connect.spec import Load, Spec, read_spec
 from netrollout.connect.values import parse_values
@@ -259,7 +260,7 @@ def expected_reward(grid: Grid, windows: Floats) -> Floats:
 
     Raises
     ------
-    InputError
+    SpecError
         If the objective is not finite somewhere.
     """
     spec = grid.spec
@@ -271,7 +272,9 @@ def expected_reward(grid: Grid, windows: Floats) -> Floats:
     if not np.isfinite(mean).all():
         g = int(np.argmin(np.isfinite(mean)))
         where = ", ".join(f"{name}={value:g}" for name, value in zip(names, grid.features[g], strict=True))
-        raise InputError(f"{spec.path}: key objective: it is {mean[g]:g} at {where}; it must be finite on the grid")
+        raise SpecError(
+            spec.path, spec.line, "objective", f"it is {mean[g]:g} at {where}; it must be finite on the grid"
+        )
     return mean
 
 

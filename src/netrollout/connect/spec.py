@@ -68,6 +68,8 @@ class Spec:
     start : dict of str to float, or None
     places : dict of str to (line, key)
         Where each column is declared.
+    line : int
+        Of the objective.
     """
 
     path: Path
@@ -82,6 +84,7 @@ class Spec:
     horizon: int
     start: dict[str, float] | None
     places: dict[str, tuple[int, str]]
+    line: int
 
 
 def read_spec(path: str | Path) -> Spec:
@@ -114,6 +117,7 @@ def read_spec(path: str | Path) -> Spec:
         horizon=_horizon(parts["horizon"]) if "horizon" in parts else 20,
         start=_start(parts["start"], controls) if "start" in parts else None,
         places=places,
+        line=parts["objective"].line,
     )
 
 

@@ -26,6 +26,7 @@ from netrollout.batch import joint_actions, joint_feasible, repeat, take
 from netrollout.types import Bools, Enumerable, Floats, InputError, Ints
 
 ROW_TOLERANCE = 1e-8  # how far the probabilities of a row may be from one
+SINGLE_TOLERANCE = 1e-6  # of probabilities in single precision
 CHUNK = 250_000  # lanes that are stepped at once when a system is enumerated
 
 
@@ -103,12 +104,15 @@ class MDP:
         Parameters
         ----------
         transition : (S, A, S) array or (S * A, S) scipy sparse matrix
-            Probabilities of the next state; what is given for actions that are not feasible is ignored.
+            Probabilities of the next state; what is given for actions that are not feasible is ignored.  The
+            rounding of single precision is corrected by scaling the rows.
         reward : (S, A)
             Expected reward of every step.
         discount : float
             In [0, 1].  With 1 the end, or a state that keeps itself and pays nothing, must be reachable from every
-            state; such absorbing states are then stored as the end.
+            state; such absorbing states are then stored as the end.  Where a policy may also stay away from the end for
+            ever without paying, policy iteration finds the best policy that ends, value iteration from zero the best of
+            all, and the two may differ.
         feasible : (S, A) bool, optional
             All actions where None.
         ends : (S, A), optional
@@ -118,8 +122,8 @@ class MDP:
         ------
         InputError
             If shapes do not fit, a feasible entry is not finite, a probability is negative, the probabilities of a
-            feasible action (with `ends`) do not sum to 1 within 1e-8, a state has no feasible action, or the discount
-            is outside [0, 1] or is 1 while the end cannot be reached from some state.
+            feasible action (with `ends`) do not sum to 1 within 1e-8 (1e-6 in single precision), a state has no
+            feasible action, or the discount is outside [0, 1] or is 1 while the end cannot be reached from some state.
         """
         pay = np.array(reward, dtype=np.float64)
         if pay.ndim != 2 or 0 in pay.shape:
@@ -131,8 +135,15 @@ class MDP:
         stop = np.zeros(pay.shape) if ends is None else np.array(ends, dtype=np.float64)
         if stop.shape != pay.shape:
             raise InputError(f"ends has shape {stop.shape}; expected that of reward, {pay.shape}")
-        _check_entries(rows, pay, allowed, stop)
-        rows = sparse.csr_array(sparse.diags_array(allowed.ravel().astype(float)) @ rows)
+        single = np.dtype(getattr(transition, "dtype", np.float64)) in (np.float16, np.float32)
+        tolerance = SINGLE_TOLERANCE if single else ROW_TOLERANCE
+        stop, rows.data = _without_dust(stop, tolerance), _without_dust(rows.data, tolerance)
+        _check_entries(rows, pay, allowed, stop, tolerance)
+        scale = allowed.ravel().astype(float)
+        if single:
+            total = np.asarray(rows.sum(axis=1)).ravel()
+            scale *= np.divide(1.0 - stop.ravel(), total, out=np.ones_like(total), where=total > tolerance)
+        rows = sparse.csr_array(sparse.diags_array(scale) @ rows)
         rows.eliminate_zeros()
         rows.sum_duplicates()
         mdp = cls(rows, np.where(allowed, pay, -np.inf), float(discount), allowed)
@@ -215,7 +226,10 @@ def _as_rows(transition: Any, n_states: int, n_actions: int) -> Any:
 
 
 def _as_mask(feasible: ArrayLike | None, shape: tuple[int, int]) -> Bools:
-    mask = np.ones(shape, dtype=bool) if feasible is None else np.array(feasible, dtype=bool)
+    given = np.ones(shape, dtype=bool) if feasible is None else np.asarray(feasible)
+    if given.dtype.kind not in "biuf" or not np.isin(given, (0, 1)).all():
+        raise InputError("feasible: expected only True and False, or 1 and 0")
+    mask = given.astype(bool)
     if mask.shape != shape:
         raise InputError(f"feasible has shape {mask.shape}; expected that of reward, {shape}")
     if not mask.any(axis=1).all():
@@ -223,7 +237,12 @@ def _as_mask(feasible: ArrayLike | None, shape: tuple[int, int]) -> Bools:
     return mask
 
 
-def _check_entries(rows: Any, reward: Floats, feasible: Bools, ends: Floats) -> None:
+def _without_dust(shares: Floats, tolerance: float) -> Floats:
+    """Return probabilities with 0 in place of what rounding has made negative."""
+    return np.where((shares < 0.0) & (shares >= -tolerance), 0.0, shares)
+
+
+def _check_entries(rows: Any, reward: Floats, feasible: Bools, ends: Floats, tolerance: float) -> None:
     """Refuse values that are no rewards or no probabilities, naming the first one."""
     n_actions = reward.shape[1]
     for name, table in (("reward", reward), ("ends", ends)):
@@ -232,13 +251,13 @@ def _check_entries(rows: Any, reward: Floats, feasible: Bools, ends: Floats) -> 
             s, a = np.argwhere(bad)[0]
             raise InputError(f"{name}[{s}, {a}] is {table[s, a]}; expected a finite number")
     entries = sparse.coo_array(rows)
-    wrong = ~((entries.data >= 0.0) & (entries.data <= 1.0 + ROW_TOLERANCE)) & feasible.ravel()[entries.row]
+    wrong = ~((entries.data >= 0.0) & (entries.data <= 1.0 + tolerance)) & feasible.ravel()[entries.row]
     if wrong.any():
         i = int(wrong.argmax())
         s, a = divmod(int(entries.row[i]), n_actions)
         raise InputError(f"transition[{s}, {a}, {entries.col[i]}] is {entries.data[i]}; expected a probability")
     total = np.asarray(rows.sum(axis=1)).reshape(reward.shape) + ends
-    wrong = feasible & ((np.abs(total - 1.0) > ROW_TOLERANCE) | (ends < 0.0))
+    wrong = feasible & ((np.abs(total - 1.0) > tolerance) | (ends < 0.0))
     if wrong.any():
         s, a = np.argwhere(wrong)[0]
         raise InputError(

@@ -116,7 +116,7 @@ def greedy(mdp: MDP, value: Floats, prefer: Ints | None = None) -> Ints:
         If `value` or `prefer` does not fit.
     """
     if prefer is not None:
-        prefer = _checked_table(mdp, np.asarray(prefer))
+        prefer = checked_table(mdp, np.asarray(prefer))
     return choose(q_factors(mdp, value), tie_tolerance(mdp, value), prefer)
 
 
@@ -139,7 +139,7 @@ def evaluate_policy(mdp: MDP, policy: Any) -> Solution:
     """
     policy = np.asarray(policy)
     if policy.ndim == 1:
-        table = _checked_table(mdp, policy)
+        table = checked_table(mdp, policy)
         if mdp.successors is not None:
             reward, after = _follow(mdp, table)
             value = _doubled(mdp, reward, after)
@@ -166,7 +166,7 @@ def induced(mdp: MDP, policy: Any) -> tuple[Floats, Any]:
     """
     policy, states = np.asarray(policy), np.arange(mdp.n_states)
     if policy.ndim == 1:
-        table = _checked_table(mdp, policy)
+        table = checked_table(mdp, policy)
         return mdp.reward[states, table], mdp.transition[states * mdp.n_actions + table]
     weights = _checked_probabilities(mdp, policy)
     reward = (weights * np.where(mdp.feasible, mdp.reward, 0.0)).sum(axis=1)
@@ -218,7 +218,7 @@ def modified_policy_iteration(
     if not epsilon > 0.0 or sweeps < 0 or limit < 1:
         raise InputError(f"epsilon {epsilon}, sweeps {sweeps}, limit {limit}: expected > 0, at least 0, at least 1")
     proper = not mdp.ends.any()
-    now = np.zeros(mdp.n_states) if value is None else np.asarray(value, dtype=np.float64)
+    now = np.zeros(mdp.n_states) if value is None else checked_value(mdp, value, "value")
     iterations = 0
     while True:
         iterations += 1
@@ -249,10 +249,11 @@ def policy_iteration(mdp: MDP, policy: Ints | None = None, limit: int = 1000) ->
     Raises
     ------
     InputError
-        If `policy` does not fit; with discount 1 also if a policy that never ends turns out to be an improvement.
+        If `policy` does not fit; with discount 1 also if a policy that never ends turns out to be an improvement.  One
+        that never ends and is only as good is not taken: see `MDP.from_arrays`.
     """
     if policy is not None:
-        table = _checked_table(mdp, np.asarray(policy))
+        table = checked_table(mdp, np.asarray(policy))
     else:
         table = proper_policy(mdp) if mdp.discount == 1.0 else mdp.reward.argmax(axis=1)
     iterations = 0
@@ -294,9 +295,7 @@ def backward_induction(mdp: MDP, horizon: int, terminal: Floats | None = None) -
     value = np.zeros((horizon + 1, mdp.n_states))
     policy = np.zeros((horizon, mdp.n_states), dtype=np.int64)
     if terminal is not None:
-        if np.shape(terminal) != (mdp.n_states,):
-            raise InputError(f"terminal has shape {np.shape(terminal)}; expected ({mdp.n_states},)")
-        value[-1] = terminal
+        value[-1] = checked_value(mdp, terminal, "terminal")
     for t in reversed(range(horizon)):
         q = q_factors(mdp, value[t + 1])
         value[t], policy[t] = q.max(axis=1), choose(q, tie_tolerance(mdp, value[t + 1]))
@@ -368,7 +367,19 @@ def _refuse_endless(state: int) -> None:
     raise InputError(f"discount 1.0: from state {state} the policy never ends, so its value is not finite")
 
 
-def _checked_table(mdp: MDP, policy: Any) -> Ints:
+def checked_value(mdp: MDP, value: Any, name: str) -> Floats:
+    """Return a finite value (S,), or refuse it."""
+    checked = np.asarray(value, dtype=np.float64)
+    if checked.shape != (mdp.n_states,):
+        raise InputError(f"{name} has shape {checked.shape}; expected ({mdp.n_states},)")
+    if not np.isfinite(checked).all():
+        s = int(np.isfinite(checked).argmin())
+        raise InputError(f"{name}[{s}] is {checked[s]}; expected a finite number")
+    return checked
+
+
+def checked_table(mdp: MDP, policy: Any) -> Ints:
+    """Return a policy (S,) of feasible actions, or refuse it."""
     if policy.shape != (mdp.n_states,) or policy.dtype.kind not in "iu":
         raise InputError(f"policy of shape {policy.shape} and type {policy.dtype}; expected ({mdp.n_states},) integers")
     outside = (policy < 0) | (policy >= mdp.n_actions)

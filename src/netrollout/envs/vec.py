@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 
 from netrollout import batch
 from netrollout.envs.gym import spaces_of
-from netrollout.types import System
+from netrollout.types import InputError, System
 
 
 class NetVecEnv(VecEnv):
@@ -33,6 +33,8 @@ class NetVecEnv(VecEnv):
     render_mode = None  # the base class asks for it while it is being built
 
     def __init__(self, system: System, n: int = 1, seed: int = 0) -> None:
+        if n < 1:
+            raise InputError(f"{system.name}: {n} lanes; expected at least 1")
         super().__init__(n, *spaces_of(system))
         self.system = system
         self._rng = np.random.default_rng(seed)

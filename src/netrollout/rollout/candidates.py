@@ -55,7 +55,7 @@ def one_component(width: int | None = None) -> Candidates:
                 other = u.copy()
                 other[:, k] = np.where((moved >= 0) & (moved < size), moved, u[:, k])
                 changes.append(other)
-        return np.stack(changes, axis=1)
+        return np.stack(changes, axis=1) if changes else u[:, None][:, :0]
 
     return candidates
 

@@ -27,7 +27,15 @@ from numpy.typing import NDArray
 
 from netrollout.batch import joint_actions
 from netrollout.dp.mdp import MDP
-from netrollout.dp.solve import choose, evaluate_policy, induced, q_factors, tie_tolerance
+from netrollout.dp.solve import (
+    checked_table,
+    checked_value,
+    choose,
+    evaluate_policy,
+    induced,
+    q_factors,
+    tie_tolerance,
+)
 from netrollout.types import Enumerable, Floats, InputError, Ints
 
 TERMINALS = ("base", "zero", "stale")
@@ -57,14 +65,16 @@ def q_rollout(mdp: MDP, value: Floats, lookahead: int = 1, states: Ints | None =
         If the lookahead is below 1, `value` does not fit or a state does not exist.
     """
     _check_lookahead(lookahead)
+    value = checked_value(mdp, value, "value")
     if states is None:
         for _ in range(lookahead - 1):
             value = q_factors(mdp, value).max(axis=1)
         return q_factors(mdp, value)
-    value = _checked_value(mdp, value, "value")
     states = np.asarray(states)
-    if states.size and not (0 <= states.min() and states.max() < mdp.n_states):
-        raise InputError(f"states from {states.min()} to {states.max()}; expected 0 to {mdp.n_states - 1}")
+    if not states.size:
+        return np.empty((0, mdp.n_actions))
+    if states.dtype.kind not in "iu" or not (0 <= states.min() and states.max() < mdp.n_states):
+        raise InputError(f"states from {states.min()} to {states.max()}; expected integers, 0 to {mdp.n_states - 1}")
     return _q_reached(mdp, value, lookahead, states)
 
 
@@ -102,9 +112,9 @@ def terminal_value(
     if horizon is not None and horizon < 0:
         raise InputError(f"horizon {horizon} must be 0 or more steps")
     if not isinstance(terminal, str):
-        value = _checked_value(mdp, terminal, "terminal")
+        value = checked_value(mdp, terminal, "terminal")
     elif stale_value is not None:
-        value = _checked_value(mdp, stale_value, "stale_value")
+        value = checked_value(mdp, stale_value, "stale_value")
     elif terminal == "base":
         return evaluate_policy(mdp, base).value  # T_mu changes nothing here
     else:
@@ -179,7 +189,7 @@ def fortified_table(mdp: MDP, base: Ints, proposed: Ints) -> Ints:
     """
     value = evaluate_policy(mdp, base).value
     q = q_factors(mdp, value)
-    states = np.arange(mdp.n_states)
+    states, proposed = np.arange(mdp.n_states), checked_table(mdp, np.asarray(proposed))
     accept = q[states, proposed] >= value - tie_tolerance(mdp, value)
     return np.where(accept, proposed, base)
 
@@ -255,17 +265,6 @@ class RolloutPolicy:
 def _check_lookahead(lookahead: int) -> None:
     if lookahead < 1:
         raise InputError(f"lookahead {lookahead} must be 1 or more steps")
-
-
-def _checked_value(mdp: MDP, value: Any, name: str) -> Floats:
-    value = np.asarray(value, dtype=np.float64)
-    if value.shape != (mdp.n_states,):
-        raise InputError(f"{name} has shape {value.shape}; expected ({mdp.n_states},)")
-    if not np.isfinite(value).all():
-        state = int(np.isfinite(value).argmin())
-        raise InputError(f"{name}[{state}] is {value[state]}; expected a finite number")
-    checked: Floats = value
-    return checked
 
 
 def _q_reached(mdp: MDP, value: Floats, lookahead: int, states: Any) -> Floats:

@@ -61,7 +61,8 @@ def multiagent_table(
     Raises
     ------
     InputError
-        If something does not fit or the order does not name every component once.
+        If something does not fit, the order does not name every component once, or what autonomous components choose
+        is not feasible together.
 
     Examples
     --------
@@ -87,6 +88,13 @@ def multiagent_table(
     if autonomous:
         firsts = [[k, *(i for i in components if i != k)] for k in range(len(sizes))]
         settings = np.stack([_in_order(q, marginals, first, tolerance)[:, first[0]] for first in firsts], axis=1)
+        fits = mdp.feasible[np.arange(mdp.n_states), batch.joint_index(settings, levels)]
+        if not fits.all():
+            s = int(fits.argmin())
+            raise InputError(
+                f"autonomous: in state {s} the components' own choices {settings[s].tolist()} are not feasible "
+                "together; only components that each have a mask of their own can choose alone"
+            )
     else:
         settings = _in_order(q, marginals, components, tolerance)
     return batch.joint_index(settings, levels)
@@ -213,6 +221,8 @@ class MultiagentRollout:
         chosen, value = u.copy(), self._returns(x, u, w, lanes, memory)
         for k in self._order:
             lane, setting = _others(allowed[k], chosen[:, k])
+            if not len(lane):
+                continue
             other = chosen[lane]
             other[:, k] = setting
             returns = self._returns(x, other, w, lane, memory)

@@ -168,7 +168,7 @@ def simulate_returns(
     for t in range(len(w)):
         if t:
             u, memory = base.predict(system.observe(x), memory, start, deterministic=True)
-        step = system.transition(x, u, w[t, lane].reshape(len(alive), -1))
+        step = system.transition(x, u, w[t, lane].reshape(len(alive), w.shape[-1]))
         total += factor * alive * step.reward
         if watch is not None:
             if watch not in step.metrics:
@@ -291,7 +291,7 @@ class TruncatedRollout:
         actions = np.concatenate([u[:, None], self._candidates(self._system, x, u, self._rng)], axis=1)
         valid = self._valid(x, actions)
         tally = _Tally(valid.shape)
-        for number, (keep, samples) in enumerate(self._rounds(int(valid.sum(axis=1).max()))):
+        for number, (keep, samples) in enumerate(self._rounds(int(valid.sum(axis=1).max(initial=1)))):
             if number:
                 valid = valid & _leading(tally.gain(), keep)
             tally.add(valid, *self._sample(x, actions, valid, memory, samples))

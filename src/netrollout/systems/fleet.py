@@ -199,7 +199,7 @@ class Fleet:
     def feasible(self, x: FleetState) -> Bools:
         """Return which increments stay within the range, (B, 3 K)."""
         can = np.stack([x.workers > 1, np.ones_like(x.workers, dtype=bool), x.workers < MOST_WORKERS], axis=2)
-        return can.reshape(len(x.workers), -1)
+        return can.reshape(len(x.workers), 3 * self.components)
 
     def noise_support(self) -> tuple[Floats, Floats] | None:
         """Return one noise point per combination of arrivals, exact for this law; None for more than two queues."""

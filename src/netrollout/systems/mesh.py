@@ -319,7 +319,7 @@ class Mesh:
     def feasible(self, x: MeshState) -> Bools:
         """Return which increments stay within the range, (B, 3 M)."""
         can = np.stack([x.setting > 0, np.ones_like(x.setting, dtype=bool), x.setting < self._top], axis=2)
-        return can.reshape(len(x.setting), -1)
+        return can.reshape(len(x.setting), 3 * len(self.controls))
 
     def noise_support(self) -> tuple[Floats, Floats]:
         """Return the Q windows times the load's moves with their probabilities."""

@@ -266,7 +266,7 @@ class QueueMesh:
     def feasible(self, x: QueueState) -> Bools:
         """Return which increments stay within the range, (B, 6)."""
         can = np.stack([x.setting > 0, np.ones_like(x.setting, dtype=bool), x.setting < MOST - 1], axis=2)
-        return can.reshape(len(x.setting), -1)
+        return can.reshape(len(x.setting), 6)
 
     def noise_support(self) -> None:
         """Return None: a cycle's requests cannot be listed."""

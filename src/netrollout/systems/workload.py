@@ -91,7 +91,8 @@ class Workload:
     Raises
     ------
     InputError
-        If there is no task, an arrival is before the one in front of it, or a service time is not positive.
+        If there is no task, an arrival or the begin of a phase is before the one in front of it, or a service time is
+        not positive.
     """
 
     arrival: Floats
@@ -111,6 +112,12 @@ class Workload:
                 k = int((~(good & np.isfinite(getattr(self, name)))).argmax())
                 right = "times of 0 or more that do not fall" if name == "arrival" else "positive times"
                 raise InputError(f"workload: {name} of task {k} is {getattr(self, name)[k]:g} s; expected {right}")
+        good = (np.diff(self.begins, prepend=0.0) >= 0.0) & np.isfinite(self.begins)
+        if not good.all():
+            k = int((~good).argmax())
+            raise InputError(
+                f"workload: phase {k} begins at {self.begins[k]:g} s; expected times of 0 or more that do not fall"
+            )
 
 
 def service_time(size: Floats | float) -> Floats:

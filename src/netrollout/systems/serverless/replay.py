@@ -14,7 +14,7 @@ from netrollout.seeding import spawn
 from netrollout.systems.serverless.farm import CYCLE, MARGIN, POLLED, Farm
 from netrollout.systems.serverless.tasks import FIRST, bank
 from netrollout.systems.workload import published
-from netrollout.types import Floats
+from netrollout.types import Floats, InputError
 
 DELAYS = {"DQN": 6.0, "SARSA": 5.4, "ReactiveAverage": 5.4, "ReactiveMaximum": 5.4}  # s until a new worker is there
 DELAY = 5.4  # s, of an agent that is not listed
@@ -34,12 +34,32 @@ class Episode:
         Of the steps, s.
     first : float
         When the first task came, s since the start of generation.
+
+    Raises
+    ------
+    InputError
+        If there is no step, an action is none of the three, or a time is not finite, a length not positive or `first`
+        negative.
     """
 
     seed: int
     action: Sequence[int]
     length: Sequence[float]
     first: float = FIRST
+
+    def __post_init__(self) -> None:
+        """Check what a record may have wrong."""
+        if not len(self.action) == len(self.length) > 0:
+            raise InputError(
+                f"episode: {len(self.action)} actions and {len(self.length)} lengths; expected one of each per step"
+            )
+        for step, (change, seconds) in enumerate(zip(self.action, self.length, strict=True)):
+            if change not in (-1, 0, 1) or not 0.0 < seconds < np.inf:
+                raise InputError(
+                    f"episode: step {step} has action {change} and length {seconds} s; expected -1, 0 or 1; above 0 s"
+                )
+        if not 0.0 <= self.first < np.inf:
+            raise InputError(f"episode: the first task came after {self.first} s; expected 0 or more")
 
 
 def final_qos(episode: Episode, delay: float = DELAY) -> float:
@@ -55,7 +75,14 @@ def replay(episode: Episode, delay: float = DELAY) -> tuple[float, Floats]:
     episode : Episode
     delay : float
         Until a new worker is there after the start of its step, s.
+
+    Raises
+    ------
+    InputError
+        If the delay is negative or not finite.
     """
+    if not 0.0 <= delay < np.inf:
+        raise InputError(f"delay {delay} s; expected 0 or more")
     load, steps = published(episode.seed), len(episode.action)
     farm = Farm(bank([load] * DRAWS, range(DRAWS), episode.first), horizon=steps)
     x = farm.initial(spawn(episode.seed), DRAWS)
