@@ -73,6 +73,7 @@ def without(key):
     ("content", "message"),
     [
         ("{", "not JSON"),
+        ('{"DQN": ' + "9" * 5000 + "}", "not JSON"),
         ([], "expected an object of agents"),
         ({"DQN": {}}, "agent DQN: expected a list 'episodes'"),
         ({"DQN": {"episodes": []}}, "agent DQN: expected a list 'episodes'"),

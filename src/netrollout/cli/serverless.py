@@ -65,7 +65,7 @@ def _agents(file: Path) -> dict[str, Any]:
         record = json.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{file}: {error.strerror}; expected a JSON file of recorded episodes") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, of a number with thousands of digits
         raise InputError(f"{file}: not JSON ({error}); expected agent -> episodes") from None
     agents = record.get("comparison", record) if isinstance(record, dict) else None
     if not isinstance(agents, dict) or not agents:
@@ -109,7 +109,7 @@ def _episode(file: Path, name: str, k: int, episode: Any) -> tuple[Episode, floa
     for key in (*TIMES, *(key for key in episode if key.startswith("service"))):
         values = episode.get(key, [])
         for step, value in enumerate(values if isinstance(values, list) else [values]):
-            if not _number(where, f"{key}[{step}]", value) >= 0.0:
+            if isinstance(value, int | float) and not value >= 0.0:
                 raise InputError(f"{where}: {key}[{step}] is {value:g} s; expected a time of 0 s or more")
     if not isinstance(summary, dict) or "final_qos_total" not in summary:
         raise InputError(f"{where}: key 'summary.final_qos_total' is missing; expected the recorded final QoS")
