@@ -155,6 +155,16 @@ def test_a_pickled_batch_goes_on_alike(mesh):
         assert np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1])
 
 
+@pytest.mark.parametrize("action", [99, -1, 0.5, np.nan])
+def test_an_action_outside_the_space_is_refused(action):
+    lanes, one = NetVecEnv(Walk(), 2), NetEnv(Walk())
+    lanes.reset(), one.reset()
+    with pytest.raises(InputError, match=r"walk: action.*; expected whole numbers from 0 to \[2\]"):
+        lanes.step(np.full((2, 1), action))
+    with pytest.raises(InputError, match="walk: action"):
+        one.step(np.array([action]))
+
+
 def test_no_lanes_are_refused():
     with pytest.raises(InputError, match="walk: 0 lanes; expected at least 1"):
         NetVecEnv(Walk(), 0)

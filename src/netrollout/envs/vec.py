@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from netrollout import batch
-from netrollout.envs.gym import spaces_of
+from netrollout.envs.gym import checked_actions, spaces_of
 from netrollout.types import InputError, System
 
 
@@ -40,6 +40,7 @@ class NetVecEnv(VecEnv):
         self._rng = np.random.default_rng(seed)
         self._cycle = np.zeros(n, dtype=np.int64)
         self._x = system.initial(np.random.default_rng(seed), n)  # the batch's own stream begins at `reset`
+        self._top = np.array(batch.sizes(system.levels)) - 1
         self._actions = np.zeros((n, len(system.levels)), dtype=np.int64)
 
     def reset(self) -> NDArray[np.float32]:
@@ -52,8 +53,14 @@ class NetVecEnv(VecEnv):
         return self.system.observe(self._x)
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
-        """Take the actions (B, K) of the coming cycle."""
-        self._actions = np.asarray(actions)
+        """Take the actions (B, K) of the coming cycle.
+
+        Raises
+        ------
+        InputError
+            If one is not in the action space.
+        """
+        self._actions = checked_actions(self.system, actions, self._top)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Run one control cycle in every lane."""
