@@ -426,8 +426,8 @@ def test_a_compressed_log_reads_as_the_plain_one(tmp_path, mesh):
 
 def test_a_log_with_a_gap_is_refused(tmp_path):
     file = tmp_path / "log.jsonl"
-    file.write_text('{"schema": 1}\n{"cycle": 1}\n')
-    with pytest.raises(InputError, match="line 2 should be cycle 0"):
+    file.write_text('{"schema": 1}\n{"cycle": 0}\n{"cycle": 2}\n')
+    with pytest.raises(InputError, match="line 3 should be cycle 1"):
         read_journal(file)
     file.write_text("hello\n")
     with pytest.raises(InputError, match="line 1 is not JSON"):

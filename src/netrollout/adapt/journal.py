@@ -25,8 +25,7 @@ from netrollout.types import InputError
 
 SCHEMA = 1
 KINDS = {"setting": dict, "load": int, "next_load": int, "d": list, "busy": float | int | None, "usable": bool,
-         "expected": float | int | None, "reward": float | int | None, "violation": bool, "alarm": bool,
-         "seconds": dict, "notes": dict}  # fmt: skip
+         "expected": float | int | None, "notes": dict}  # of what a resumed controller reads  # fmt: skip
 
 
 class Journal:
@@ -62,6 +61,7 @@ class Journal:
         wanted = json.loads(json.dumps({"schema": SCHEMA, **header}))
         if resume:
             found, self.cycles, kept = read_journal(self._file)
+            _check_cycles(file, self.cycles)
             differs = [key for key, value in wanted.items() if found.get(key) != value]
             if differs:
                 key = differs[0]
@@ -134,8 +134,7 @@ def read_journal(file: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]]
     Raises
     ------
     InputError
-        If a complete line is no JSON, the header is missing, a cycle is missing or comes twice, or lacks what a
-        controller learns from.
+        If a complete line is no JSON, the header is missing, or a cycle is missing or comes twice.
     """
     content = Path(file).read_bytes()
     if Path(file).suffix == ".gz":
@@ -152,11 +151,16 @@ def read_journal(file: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]]
     for number, line in enumerate(lines[1:]):
         if not isinstance(line, dict) or line.get("cycle") != number:
             raise InputError(f"{file}: line {number + 2} should be cycle {number}")
+    return lines[0], lines[1:], len(whole)
+
+
+def _check_cycles(file: str | Path, cycles: list[dict[str, Any]]) -> None:
+    """Refuse a log that lacks what a controller needs to live through it again."""
+    for line in cycles:
         for key, kind in KINDS.items():
             if not isinstance(line.get(key), kind):
                 found = repr(line[key]) if key in line else "missing"
-                raise InputError(f"{file}: line {number + 2}: {key} is {found}; the file is not a log of adapt")
-    return lines[0], lines[1:], len(whole)
+                raise InputError(f"{file}: line {line['cycle'] + 2}: {key} is {found}; the file is not a log of adapt")
 
 
 def _refuse_constant(name: str) -> None:
