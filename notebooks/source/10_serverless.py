@@ -401,7 +401,7 @@ results.table("constants", ["workers", "QoS, seeds 42-51", "reward, 42-51", "QoS
 # Published are, as means of ten episodes, a QoS of {res}`10_serverless/published.SARSA.qos:.3f:bare` with
 # {res}`10_serverless/published.SARSA.workers:.1f` for SARSA and {res}`10_serverless/published.DQN.qos:.3f:bare` with
 # {res}`10_serverless/published.DQN.workers:.1f` for DQN. Look up the rows of 14 to 16 workers: the constants are hard to tell
-# from the learners. One property of the reward adds to this: a worker beyond the fourteenth costs .05 per step and a percentage point of QoS .36, so that to overprovide is nearly free.
+# from the learners. One property of the reward adds to this: with the published weights a worker beyond the fourteenth costs .05 per step and a percentage point of QoS .36 {cite}`lilanpei2025farm`, so that to overprovide is nearly free.
 #
 # ## A model to plan on
 #
@@ -674,7 +674,7 @@ _ = results.write()
 #
 # ```{admonition} Solution
 # :class: dropdown
-# About 0.7 of the tasks wait, those on average $\mathrm E s/(k-a)$, a whole service time. Service times of the farm vary less than exponential ones, so that waits are about $(1+c^2)/2$ as long. But a task may wait only as long as its own service takes,
+# Most of the tasks wait (`erlang_c(np.array([11.0]), 12)[0, -1]` is the share), those on average $\mathrm E s/(k-a)$, a whole service time. Service times of the farm vary less than exponential ones, so that waits are about $(1+c^2)/2$ as long. But a task may wait only as long as its own service takes,
 # a short task waits as long as a long one, and the polls come on top.
 # ```
 #

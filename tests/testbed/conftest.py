@@ -8,7 +8,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -17,17 +16,6 @@ import pytest
 from netrollout.testbed import EnvoyMissing, Mesh
 from netrollout.testbed.envoy import find_envoy
 from netrollout.testbed.processes import environment
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let a test of this folder that fails try once more.
-
-    These tests take random samples of a real system in real time, on a machine that others may use. Chance fails one of
-    them now and then; a bug fails it both times. The summary counts every rerun.
-    """
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun="AssertionError"))
 
 
 @pytest.fixture(scope="session")

@@ -59,6 +59,7 @@ def test_ticks_that_do_not_add_up_are_no_negative_disturbance() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(("prefix", "disturbs"), [("", True), ("nice -n 19 ", False), ("chrt -i 0 ", False)])
+@pytest.mark.flaky(reruns=1, only_rerun="AssertionError")  # a neighbour of the machine may begin in the same moment
 def test_a_stranger_counts_unless_it_yields(prefix: str, disturbs: bool) -> None:
     if os.nice(0) > 0 or os.sched_getscheduler(0) == SCHED_IDLE:
         pytest.skip("runs at low priority itself, which the stranger would inherit")

@@ -4,7 +4,7 @@ Rollouts are simulated (a cycle's requests cannot be listed), the optimum is tha
 (`netrollout.baselines.lattice`), and ``terminal`` is ``zero``, ``lattice`` (the newest model's) or ``stale`` (that of
 the model from before the change).  A rollout's ``select`` is ``best``, ``safe`` (leave the base only for a gain beyond
 its sampling error) or ``constrained`` (among the actions that are expected to keep the share of late requests within
-its limit); with ``halving=true`` it spends the same number of paths by sequential halving.
+the plant's limit); with ``halving=true`` it spends the same number of paths by sequential halving.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from netrollout.catalog.options import choice, number, training, whole
 from netrollout.policies import PolicyName, RandomPolicy
 from netrollout.rollout import MultiagentRollout, TruncatedRollout, best, constrained, safe
 from netrollout.seeding import spawn
-from netrollout.systems.queues import QueueMesh
+from netrollout.systems.queues import MOST_LATE, QueueMesh
 from netrollout.types import Floats, InputError, Policy
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ HORIZON, SAMPLES = 4, 16  # of a rollout, unless its name says otherwise; fixed 
 TERMINALS = ("zero", "lattice", "stale")
 SELECTS = ("best", "safe", "constrained")
 ERRORS = 2.0  # standard errors by which a gain must differ from zero for `safe`
-MOST_LATE = 0.05  # of the requests of a cycle, for `constrained`: the share from which the plant calls a cycle over
 
 
 def queue_policy(name: PolicyName, worlds: Context) -> Policy:

@@ -110,7 +110,7 @@ def _episode(file: Path, name: str, k: int, episode: Any) -> tuple[Episode, floa
         values = episode.get(key, [])
         for step, value in enumerate(values if isinstance(values, list) else [values]):
             if isinstance(value, int | float) and not value >= 0.0:
-                raise InputError(f"{where}: {key}[{step}] is {value:g} s; expected a time of 0 s or more")
+                raise InputError(f"{where}: {key}[{step}] is {_short(value)} s; expected a time of 0 s or more")
     if not isinstance(summary, dict) or "final_qos_total" not in summary:
         raise InputError(f"{where}: key 'summary.final_qos_total' is missing; expected the recorded final QoS")
     real = _number(where, "final_qos_total", summary["final_qos_total"])
@@ -138,5 +138,5 @@ def _number(where: str, what: str, value: Any) -> float:
 
 def _short(value: Any) -> str:
     """Write a value of the file so that it fits into a line."""
-    text = "a whole number of hundreds of digits" if type(value) is int and abs(value) > MOST else repr(value)
+    text = f"a whole number beyond {MOST:g}" if type(value) is int and abs(value) > MOST else repr(value)
     return text if len(text) <= LONGEST else text[:LONGEST] + "..."

@@ -128,14 +128,15 @@ class MDP:
         pay = np.array(reward, dtype=np.float64)
         if pay.ndim != 2 or 0 in pay.shape:
             raise InputError(f"reward has shape {pay.shape}; expected (S, A), at least one state and one action")
-        rows = _as_rows(transition, *pay.shape)
+        given = transition if sparse.issparse(transition) else np.asarray(transition)
+        rows = _as_rows(given, *pay.shape)
         allowed = _as_mask(feasible, pay.shape)
         if not 0.0 <= discount <= 1.0:
             raise InputError(f"discount {discount} must be at least 0 and at most 1")
         stop = np.zeros(pay.shape) if ends is None else np.array(ends, dtype=np.float64)
         if stop.shape != pay.shape:
             raise InputError(f"ends has shape {stop.shape}; expected that of reward, {pay.shape}")
-        single = np.dtype(getattr(transition, "dtype", np.float64)) in (np.float16, np.float32)
+        single = given.dtype == np.float32
         tolerance = SINGLE_TOLERANCE if single else ROW_TOLERANCE
         stop, rows.data = _without_dust(stop, tolerance), _without_dust(rows.data, tolerance)
         _check_entries(rows, pay, allowed, stop, tolerance)

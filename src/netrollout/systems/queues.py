@@ -36,6 +36,7 @@ from netrollout.types import Bools, Floats, InputError, Ints, Step
 
 CYCLE = 5.0  # s
 BOUND = 0.4  # s, response time
+MOST_LATE = 0.05  # of the requests of a cycle; with more the cycle is over
 WORKER_COST, LATE_COST, MOVE_COST = 0.06, 2.0, 0.01  # reward per worker, per share late, per level
 START_CYCLES = 3  # until a worker serves
 MOST = 6  # workers of node 1
@@ -209,7 +210,7 @@ class QueueMesh:
         metrics = {
             "late": late, "workers": asked.astype(float), "moves": moves.astype(float),
             "d_compute": seen.response / count, "load": offered, "busy": used, "n_1": seen.n[:, 0], "n_2": seen.n[:, 1],
-            "cpu_1": seen.cpu[:, 0], "cpu_2": seen.cpu[:, 1], "over": (late > 0.05).astype(float),
+            "cpu_1": seen.cpu[:, 0], "cpu_2": seen.cpu[:, 1], "over": (late > MOST_LATE).astype(float),
         }  # fmt: skip
         shifted = np.concatenate([starting[:, 1:], np.zeros_like(starting[:, :1])], axis=1)
         # A worker that gets ready at the end of this cycle finds the queue as it is shared then.
