@@ -15,7 +15,7 @@ from netrollout.traces.schema import rules, trace_schema
 from netrollout.types import InputError
 
 HEADER = ["# schema: 1", "# scenario: S2", "# machine: 2 x CPU: fast", "# remeasured: 3 windows"]
-NAMES = list(rules(("compute",), (1, 2)))
+NAMES = list(rules(("compute",), (1, 2), 1))
 NAMES_LINE = len(HEADER) + 1
 GOOD = {
     "visit": 0, "window": 1, "t": 0.5, "duration": 2.0, "target_l_compute": 20, "l_compute": 19.5, "b_compute": 0,
@@ -79,6 +79,45 @@ def test_a_good_trace_is_read_as_it_stands(write: Write) -> None:
     assert trace.frame["c_1"].dtype == np.int64
 
 
+SECOND = ["# schema: 2", "# bound_compute: 0.125 s", *HEADER[1:]]
+NEW = {"late_compute": 0.25, "busy_seconds_1": 0.2, "queue_1": 0, "busy_seconds_2": 1.0, "queue_2": 3}
+
+
+def test_a_trace_of_schema_2_tells_late_requests_queues_and_busy_seconds(write: Write) -> None:
+    names = list(rules(("compute",), (1, 2), 2))
+    assert set(names) == {*NAMES, *NEW}
+    trace = read_trace(write(text([row | NEW for row in good_rows()], names, SECOND)))
+    assert trace.frame.iloc[0].to_dict() == GOOD | NEW
+    assert trace.late("compute").tolist() == [0.25] * 4
+    assert (check_trace(trace.path).nodes, trace.frame["queue_2"].dtype) == ((1, 2), np.int64)
+
+
+def test_late_requests_are_asked_of_a_trace_that_has_them(write: Write) -> None:
+    with pytest.raises(TraceError, match=r"line 1: schema 1 holds no late_compute; measure again"):
+        read_trace(write(text(good_rows()))).late("compute")
+    unbound = [line for line in SECOND if "bound" not in line]
+    names = list(rules(("compute",), (1, 2), 2))
+    trace = read_trace(write(text([row | NEW | {"late_compute": ""} for row in good_rows()], names, unbound)))
+    with pytest.raises(TraceError, match=r"the header has no bound_compute; give the plan a bound"):
+        trace.late("compute")
+
+
+@pytest.mark.parametrize(
+    ("row", "header", "message"),
+    [
+        (NEW | {"late_compute": 1.5}, SECOND, "line 7, column late_compute: 1.5 must be a share from 0 to 1"),
+        (NEW | {"queue_2": 0.5}, SECOND, "line 7, column queue_2: 0.5 must be a count, a whole number of at least 0"),
+        (NEW | {"busy_seconds_1": -1}, SECOND, "line 7, column busy_seconds_1: -1 must be a time in s of at least 0"),
+        (NEW, HEADER, "line 5, column 'late_compute': unknown; "),
+    ],
+)
+def test_the_columns_of_schema_2_are_checked_and_none_of_schema_1(
+    write: Write, row: dict[str, object], header: list[str], message: str
+) -> None:
+    names = list(rules(("compute",), (1, 2), 2))
+    assert refused(write(text([GOOD | row], names, header))).startswith(message)
+
+
 def test_a_report_counts(write: Write) -> None:
     rows = good_rows()
     rows[3]["fault"] = "node1.worker2 died"
@@ -100,7 +139,7 @@ def test_quoted_text_may_hold_commas(write: Write) -> None:
 
 
 def test_columns_may_stand_in_another_order_and_traces_may_have_two_services(write: Write) -> None:
-    names = list(rules(("info", "compute"), (1, 2)))
+    names = list(rules(("info", "compute"), (1, 2), 1))
     rows = [row | {name: row[name.replace("info", "compute")] for name in names} for row in good_rows()]
     trace = read_trace(write(text(rows, names[::-1])))
     assert set(trace.services) == {"info", "compute"}
@@ -109,7 +148,7 @@ def test_columns_may_stand_in_another_order_and_traces_may_have_two_services(wri
 
 def test_the_schema_accepts_a_good_frame() -> None:
     frame = pd.DataFrame([GOOD]).astype({name: float for name in NAMES if name != "fault"})
-    trace_schema(("compute",), (1, 2)).validate(frame)
+    trace_schema(rules(("compute",), (1, 2), 1)).validate(frame)
 
 
 VALUES = [
@@ -225,8 +264,8 @@ def test_an_unknown_column_is_named_with_the_near_one(write: Write) -> None:
         ("one word\n", "line 1: none of the columns of a trace is named here"),
         ("# schema: 1\n", "line 1: ends after its header; a line with the column names must follow"),
         (text([]), f"line {NAMES_LINE}: ends after the column names; at least one row must follow"),
-        (text(good_rows(), header=[]), "line 1: the header does not say `# schema: 1`"),
-        (text(good_rows(), header=["# a: b", "# schema: 2"]), "line 2: schema '2' is unknown; this version reads"),
+        (text(good_rows(), header=[]), "line 1: the header does not say `# schema: 2`"),
+        (text(good_rows(), header=["# a: b", "# schema: 3"]), "line 2: schema '3' is unknown; this version reads"),
         (text(good_rows()) + "# end of visit\n", "line 10: a comment among the rows"),
     ],
 )

@@ -64,10 +64,17 @@ def test_a_killed_collection_goes_on_without_duplicate_or_missing_visit(
 
 def test_a_part_of_another_plan_is_refused(tmp_path: Path, tiny_plan: Helper) -> None:
     part = tmp_path / "trace.csv.part"
-    part.write_text(f"# schema: 1\n# plan: {Plan.parse(tiny_plan(windows=3)).line}\n")
+    part.write_text(f"# schema: 2\n# plan: {Plan.parse(tiny_plan(windows=3)).line}\n")
     with pytest.raises(CollectError, match="another plan"):
         collect(Plan.parse(tiny_plan()), tmp_path / "trace.csv")
     assert "# plan" in part.read_text()
+
+
+def test_a_collection_keeps_the_priority_under_which_it_was_begun(tmp_path: Path, tiny_plan: Helper) -> None:
+    part, plan = tmp_path / "trace.csv.part", Plan.parse(tiny_plan())
+    part.write_text(f"# schema: 2\n# priority: realtime (SCHED_FIFO 10)\n# plan: {plan.line}\n")
+    with pytest.raises(CollectError, match="begun under another priority"):
+        collect(plan, tmp_path / "trace.csv", priority="normal")
 
 
 def test_the_name_of_the_trace_tells_its_format(tmp_path: Path, tiny_plan: Helper) -> None:

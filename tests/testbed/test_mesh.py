@@ -95,9 +95,15 @@ def test_load_is_the_rate_asked_for_and_a_window_has_the_agreed_columns(mesh: Me
     assert row["l_compute"] == pytest.approx(300, abs=60)  # 4 standard deviations
     assert row["l_info"] == pytest.approx(100, abs=35)
     per_service = ["target_l_{}", "l_{}", "b_{}", "cl_{}", "p_{}", "d_{}", "d_{}_std", "d_{}_p90", "d_{}_p99"]
-    per_service += ["n_{}", "timeout_{}", "d_{}_1", "n_{}_1", "d_{}_2", "n_{}_2"]
+    per_service += ["n_{}", "timeout_{}", "late_{}", "d_{}_1", "n_{}_1", "d_{}_2", "n_{}_2"]
     expected = ["t", "duration", *(name.format(s) for s in ("compute", "info") for name in per_service)]
-    assert list(row) == [*expected, "c_1", "busy_1", "c_2", "busy_2", "foreign_cpu", "steal", "fault"]
+    assert list(row) == [
+        *expected,
+        *(f"{name}_{k}" for k in (1, 2) for name in ("c", "busy", "busy_seconds", "queue")),
+        "foreign_cpu",
+        "steal",
+        "fault",
+    ]
 
 
 def test_overload_is_measured_as_timeouts_and_requests_that_timed_out_leave_the_queue(envoy: None) -> None:

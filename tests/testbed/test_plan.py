@@ -61,6 +61,7 @@ def test_the_schedule_visits_each_configuration_equally_often_and_depends_on_the
         ({"services": {"compute": {"load": 25, "demand": 0.1}}}, "services.compute.load"),
         ({"services": {"compute": {"load": [-1], "demand": 0.1}}}, "services.compute.load"),
         ({"services": {"compute": {"load": [1]}}}, "services.compute.demand"),
+        ({"services": {"compute": {"load": [1], "demand": 0.1, "bound": 0}}}, "services.compute.bound"),
         ({"grid": {"p_compute": [1.5], "c_1": [1], "c_2": [1]}}, "grid.p_compute"),
         ({"grid": {"p_compute": [1], "c_1": [0], "c_2": [1]}}, "grid.c_1"),
         ({"grid": {"p_compute": [1], "c_1": [1]}}, "grid.c_2"),

@@ -8,14 +8,16 @@ import pytest
 from netrollout.testbed.records import Done, Records, Sent, delay_statistics, service_statistics
 
 
-def row_of(records: list[Done], start: float = 10.0, end: float = 12.0) -> dict[str, float | int | None]:
+def row_of(
+    records: list[Done], start: float = 10.0, end: float = 12.0, bound: float | None = None
+) -> dict[str, float | int | None]:
     """Return the row of `compute` for requests that were all answered."""
     log = Records()
     for r in records:
         log.add(["sent", r.service, r.t_sent])
         log.add(["done", *r])
     sent, done = log.between(start, end)
-    return service_statistics("compute", sent, done, start, end, (1, 2))
+    return service_statistics("compute", sent, done, start, end, (1, 2), bound)
 
 
 def test_offered_counts_what_was_sent_in_the_window_and_admitted_leaves_out_the_blocked() -> None:
@@ -47,6 +49,14 @@ def test_only_completed_requests_have_response_times() -> None:
     assert row["timeout_compute"] == 1
     assert row["n_compute"] == 0
     assert row["d_compute"] is row["d_compute_p99"] is row["d_compute_1"] is None
+
+
+def test_late_is_what_ended_over_the_bound_timeouts_included() -> None:
+    records = [Done("compute", 10.0, 10.1, 200, 1), Done("compute", 10.0, 10.3, 200, 2), Done("compute", 6, 11, 504, 0)]
+    records += [Done("compute", 10.5, 10.6, 200, 1), Done("compute", 10.5, 10.5, 429, 0)]
+    assert row_of(records, bound=0.2)["late_compute"] == pytest.approx(2 / 4)
+    assert row_of(records)["late_compute"] is None
+    assert row_of([Done("compute", 10.5, 10.5, 429, 0)], bound=0.2)["late_compute"] is None
 
 
 def test_response_times_are_told_apart_by_node() -> None:

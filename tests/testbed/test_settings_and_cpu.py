@@ -47,13 +47,14 @@ def test_an_unknown_service_is_refused() -> None:
 
 
 def test_foreign_is_what_is_neither_ours_nor_yields() -> None:
-    before = Cpu(normal=10, steal=1, total=100, ours=5, yielding=2)
-    after = Cpu(normal=14, steal=1.4, total=104, ours=6, yielding=3)
+    before = Cpu(normal=10, steal=1, total=100, ours=5, yielding=2, rival=1)
+    after = Cpu(normal=14, steal=1.4, total=104, ours=6, yielding=3, rival=1.5)
     assert disturbance(before, after, 2.0) == pytest.approx({"foreign_cpu": 1.0, "steal": 0.1})
+    assert disturbance(before, after, 2.0, "realtime") == pytest.approx({"foreign_cpu": 0.25, "steal": 0.1})
 
 
 def test_ticks_that_do_not_add_up_are_no_negative_disturbance() -> None:
-    before, after = Cpu(10, 0, 100, 5, 0), Cpu(10.5, 0, 104, 6, 0)
+    before, after = Cpu(10, 0, 100, 5, 0, 0), Cpu(10.5, 0, 104, 6, 0, 0)
     assert disturbance(before, after, 2.0)["foreign_cpu"] == 0
 
 

@@ -10,9 +10,24 @@ from typing import Annotated, Any
 
 import typer
 
+from netrollout.cli.common import notice
+
 app = typer.Typer(no_args_is_help=True, help="The live testbed: Envoy, two processing nodes, a load generator.")
 
 Pairs = list[str]
+PriorityOption = Annotated[
+    str, typer.Option("--priority", help="realtime where it may be had (root or CAP_SYS_NICE), or normal.")
+]
+
+
+def settled(priority: str) -> str:
+    """Return the priority that the testbed gets, with a notice where it is not the one asked for."""
+    from netrollout.testbed.priority import obtained
+
+    got = obtained(priority)
+    if got != priority:
+        notice("real-time priority may not be had (root or CAP_SYS_NICE); at normal priority other work disturbs")
+    return got
 
 
 @contextmanager
@@ -47,6 +62,7 @@ def up(
     b: Annotated[Pairs, typer.Option(help="blocking rate, service=share")] = [],  # noqa: B006
     c: Annotated[Pairs, typer.Option(help="workers, node=number")] = [],  # noqa: B006
     window: Annotated[float, typer.Option(help="length of a window, s")] = 2.0,
+    priority: PriorityOption = "realtime",
 ) -> None:
     """Run the mesh until Ctrl-C and show its settings and live response times."""
     from rich.live import Live
@@ -59,7 +75,7 @@ def up(
             raise ValueError(f"--demand is missing for {', '.join(sorted(missing))}")
         workers = {k: int(n) for k, n in parse_pairs("c", c, int).items()}
         try:
-            with Mesh(means) as mesh, Live(auto_refresh=False) as live:
+            with Mesh(means, priority=settled(priority)) as mesh, Live(auto_refresh=False) as live:
                 mesh.set(parse_pairs("p", p), parse_pairs("b", b), workers)
                 mesh.load(rates)
                 while True:
@@ -92,6 +108,7 @@ def _table(services: tuple[str, ...], row: dict[str, Any]) -> Any:
 def collect(
     plan: Annotated[Path, typer.Option(help="YAML file of the plan")],
     out: Annotated[Path, typer.Option(help="trace to write, .csv or .csv.gz")],
+    priority: PriorityOption = "realtime",
 ) -> None:
     """Measure a plan into a trace; run again after an interruption, it goes on where it was."""
     from rich import progress as bars
@@ -101,11 +118,11 @@ def collect(
 
     columns = [bars.TextColumn("visits"), bars.BarColumn(), bars.MofNCompleteColumn(), bars.TimeRemainingColumn()]
     with one_line_errors():
-        parsed = Plan.read(plan)
+        parsed, got = Plan.read(plan), settled(priority)
         try:
             with bars.Progress(*columns, bars.TextColumn("left"), speed_estimate_period=3600) as bar:
                 task = bar.add_task("visits", total=None)
-                measure(parsed, out, lambda done, total: bar.update(task, completed=done, total=total))
+                measure(parsed, out, lambda done, total: bar.update(task, completed=done, total=total), got)
         except KeyboardInterrupt:
             print(f"stopped; the same command goes on where it was ({out}.part)", file=sys.stderr)
             raise typer.Exit(130) from None

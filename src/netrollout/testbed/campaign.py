@@ -15,8 +15,9 @@ from typing import Any
 from netrollout.testbed.envoy import envoy_version
 from netrollout.testbed.mesh import Mesh
 from netrollout.testbed.plan import Configuration, Plan
+from netrollout.testbed.priority import Priority, described, obtained
 
-SCHEMA = 1
+SCHEMA = 2
 REPEATS = 3  # times a disturbed window is measured again before it is kept as it is
 _END_OF_VISIT = "# end of visit"  # in the .part file only
 
@@ -28,15 +29,16 @@ class CollectError(RuntimeError):
 class _Part:
     """The unfinished trace: header, column names, and per completed visit its rows and an end mark."""
 
-    def __init__(self, file: Path, plan: Plan) -> None:
+    def __init__(self, file: Path, plan: Plan, priority: Priority) -> None:
         self.file = file
+        self.priority = priority
         self.visits = 0
         self.remeasured = 0
         self.last_t = 0.0  # s, end of the last window so far
         if file.exists():
             self._resume(plan)
         else:
-            self._lines = [f"# {key}: {value}\n" for key, value in header(plan).items()]
+            self._lines = [f"# {key}: {value}\n" for key, value in header(plan, priority).items()]
             self._rewrite()
 
     def _resume(self, plan: Plan) -> None:
@@ -52,6 +54,8 @@ class _Part:
             kept = [line for line in fresh if line.startswith("# ") and line.endswith("\n")]
         if f"# plan: {plan.line}\n" not in kept:
             raise CollectError(f"{self.file}: made by another plan; delete it, or finish it with that plan")
+        if f"# priority: {described(self.priority)}\n" not in kept:
+            raise CollectError(f"{self.file}: begun under another priority; delete it, or go on with that priority")
         self._lines = kept
         rows = [line for line in kept if not line.startswith("#")]
         if rows:
@@ -107,9 +111,10 @@ def machine() -> str:
     return f"{os.cpu_count()} x {model}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
 
 
-def header(plan: Plan) -> dict[str, Any]:
+def header(plan: Plan, priority: Priority) -> dict[str, Any]:
     """Return the header of a trace that is begun now."""
     demand = {f"demand_{s}": f"{mean:g} CPU s" for s, mean in plan.demand.items()}
+    bounds = {f"bound_{s}": f"{bound:g} s" for s, bound in plan.bounds.items()}
     slowdown = {f"slowdown_{k}": f"{factor:g}" for k, factor in plan.slowdown.items()}
     return {
         "schema": SCHEMA,
@@ -124,7 +129,9 @@ def header(plan: Plan) -> dict[str, Any]:
         "quota": f"{plan.quota:g} cores per worker",
         "period": f"{plan.period:g} s",
         **demand,
+        **bounds,
         **slowdown,
+        "priority": described(priority),
         "foreign_limit": f"{plan.foreign_limit:g} cores",
         "plan": plan.line,
     }
@@ -150,7 +157,10 @@ def measure_visit(mesh: Mesh, plan: Plan, configuration: Configuration) -> tuple
 
 
 def collect(
-    plan: Plan | str | Path, out: str | Path, progress: Callable[[int, int], None] = lambda done, total: None
+    plan: Plan | str | Path,
+    out: str | Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    priority: str = "realtime",
 ) -> Path:
     """Measure a plan into the trace `out` (.csv or .csv.gz) and return its path.
 
@@ -162,6 +172,7 @@ def collect(
     plan : a plan or the path of its YAML file
     out : the trace
     progress : called with (visits done, visits in all) at the start and after each visit
+    priority : of the testbed, see `Mesh`
     """
     plan = plan if isinstance(plan, Plan) else Plan.read(plan)
     out = Path(out)
@@ -170,13 +181,15 @@ def collect(
     if out.exists():
         raise CollectError(f"{out}: exists already; delete it to measure again")
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = _Part(out.with_name(out.name + ".part"), plan)
+    part = _Part(out.with_name(out.name + ".part"), plan, obtained(priority))
     schedule = plan.schedule()
     progress(part.visits, len(schedule))
     if part.visits < len(schedule):
         seed = plan.seed + 1000 * part.visits
         limits = {"quota": plan.quota, "period": plan.period}
-        with Mesh(plan.demand, max_workers=plan.max_workers, seed=seed, **limits) as mesh:
+        with Mesh(
+            plan.demand, max_workers=plan.max_workers, seed=seed, bounds=plan.bounds, priority=part.priority, **limits
+        ) as mesh:
             mesh.slow(plan.slowdown)
             offset = part.last_t
             for visit in range(part.visits, len(schedule)):

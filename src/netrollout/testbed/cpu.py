@@ -6,7 +6,10 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from netrollout.testbed.priority import Priority
+
 SCHED_IDLE = 5
+REAL_TIME = (1, 2, 6)  # SCHED_FIFO, SCHED_RR, SCHED_DEADLINE
 
 
 class Cpu(NamedTuple):
@@ -17,6 +20,7 @@ class Cpu(NamedTuple):
     total: float  # everything, idle time included
     ours: float  # this process and its descendants
     yielding: float  # part of `normal` used by processes of idle or niced priority
+    rival: float  # used by processes that are not ours under real-time priority
 
 
 class _Process(NamedTuple):
@@ -72,26 +76,31 @@ def read_cpu() -> Cpu:
     user, nice, system, idle, iowait, irq, softirq, steal = (int(v) * _tick() for v in first.split()[1:9])
     processes = _processes()
     tree = _tree(processes, os.getpid())
+    others = [process for pid, process in processes.items() if pid not in tree]
     return Cpu(
         normal=user + system + irq + softirq,
         steal=steal,
         total=user + nice + system + idle + iowait + irq + softirq + steal,
         ours=sum(processes[pid].user + processes[pid].system for pid in tree if pid in processes),
-        yielding=sum(_yielding(p) for pid, p in processes.items() if pid not in tree),
+        yielding=sum(_yielding(p) for p in others),
+        rival=sum(p.user + p.system for p in others if p.policy in REAL_TIME),
     )
 
 
-def disturbance(before: Cpu, after: Cpu, duration: float) -> dict[str, float]:
+def disturbance(before: Cpu, after: Cpu, duration: float, priority: Priority = "normal") -> dict[str, float]:
     """Return `foreign_cpu` (cores) and `steal` (share of the machine's CPU time) between two readings.
 
-    Foreign is what processes at normal or higher priority used that are not ours. Niced and idle-priority work is not
-    counted, because it yields to the testbed. Ticks of 10 ms make differences noisy; a negative one counts as 0.
+    Foreign is what processes that are not ours used at our priority or a higher one: a testbed under real-time priority
+    counts real-time processes only; one at normal priority counts all but niced and idle-priority work, which yields to
+    it. Ticks of 10 ms make differences noisy; a negative one counts as 0.
     """
-    normal = after.normal - before.normal
-    ours = max(0.0, after.ours - before.ours)  # a killed subtree takes its account with it
-    yielding = max(0.0, after.yielding - before.yielding)
+    if priority == "realtime":
+        foreign = after.rival - before.rival
+    else:
+        ours = max(0.0, after.ours - before.ours)  # a killed subtree takes its account with it
+        foreign = after.normal - before.normal - ours - max(0.0, after.yielding - before.yielding)
     total = after.total - before.total
     return {
-        "foreign_cpu": max(0.0, normal - ours - yielding) / duration,
+        "foreign_cpu": max(0.0, foreign) / duration,
         "steal": (after.steal - before.steal) / total if total > 0 else 0.0,
     }

@@ -11,6 +11,7 @@ from typing import Any, Self
 from netrollout.testbed.cpu import disturbance, read_cpu
 from netrollout.testbed.envoy import Envoy, find_envoy
 from netrollout.testbed.parts import LoadPart, NodePart
+from netrollout.testbed.priority import held, obtained
 from netrollout.testbed.processes import MeshError, Nursery, free_ports
 from netrollout.testbed.records import service_statistics
 from netrollout.testbed.settings import NODES, Settings
@@ -34,6 +35,12 @@ class Mesh:
     max_workers : workers that stand ready per node, the largest c
     timeout : route timeout, s
     seed : of arrivals and demands
+    bounds : service -> bound on the response time of a request, s; gives `late_s`
+    priority : `realtime` where it may be had (root or CAP_SYS_NICE), else `normal`; `normal` always
+
+    Attributes
+    ----------
+    priority : the one that the mesh has got
 
     Notes
     -----
@@ -57,6 +64,8 @@ class Mesh:
         max_workers: int = 6,
         timeout: float = 5.0,
         seed: int = 0,
+        bounds: Mapping[str, float] | None = None,
+        priority: str = "realtime",
     ) -> None:
         find_envoy()  # fail before anything runs
         self._settings = Settings.initial(services, max_workers)
@@ -64,13 +73,17 @@ class Mesh:
         self._quota, self._period = quota, period
         self._timeout = timeout
         self._seed = seed
+        self._bounds = dict(bounds or {})
+        if unknown := [s for s in self._bounds if s not in self.services]:
+            raise ValueError(f"bounds: {unknown[0]!r} is not one of {', '.join(self.services)}")
+        self.priority = obtained(priority)
         self._faults: list[str] = []
 
     # -- life
 
     def __enter__(self) -> Self:
         """Start all parts and wait until they are ready."""
-        self._nursery = Nursery()
+        self._nursery = Nursery(self.priority)
         listener, admin, *node_ports = free_ports(2 + len(NODES))
         ports = dict(zip(NODES, node_ports, strict=True))
         limits = {"max_workers": self._settings.max_workers, "quota": self._quota, "period": self._period}
@@ -230,12 +243,17 @@ class Mesh:
             for, `l_s` offered = requests sent in the window / duration, `cl_s` admitted = sent and not blocked /
             duration (req/s); `b_s`, `p_s` as set; `d_s`, `d_s_std`, `d_s_p90`, `d_s_p99` response times (s) and
             `n_s` number of the requests completed (200) in the window, whenever they were sent; `timeout_s` number
-            that ended as 504 in it; `d_s_k`, `n_s_k` the same by node. Per node k: `c_k` workers, `busy_k` share of
-            worker time in use. `foreign_cpu` cores used by processes that are not ours at normal or higher priority
-            (niced and idle-priority work yields to the testbed and is not counted, though it is not quite free: beside
-            it response times of 30 ms grew by 10 to 25 % on two cores), `steal` share of CPU time the hypervisor
-            took. `fault` empty, or what happened since the last window, joined by "; ". None where undefined.
+            that ended as 504 in it; `late_s` share over the bound of the requests that ended in it; `d_s_k`, `n_s_k`
+            the same by node. Per node k: `c_k` workers, `busy_k` share of worker time in use, `busy_seconds_k` worker
+            time in use (s), `queue_k` requests that wait at the end. `foreign_cpu` cores used by processes that are
+            not ours at our priority or a higher one (see `netrollout.testbed.cpu`), `steal` share of CPU time the
+            hypervisor took. `fault` empty, or what happened since the last window, joined by "; ". None where
+            undefined.
         """
+        with held(self.priority):  # what bounds a window must not wait for ordinary work
+            return self._window(seconds)
+
+    def _window(self, seconds: float) -> dict[str, Any]:
         self._supervise()
         stats_before = {k: self._stats(node) for k, node in self._nodes.items()}
         cpu_before = read_cpu()
@@ -252,13 +270,14 @@ class Mesh:
         now = self._settings
         row: dict[str, Any] = {"t": start - self.started, "duration": duration}
         for s in self.services:
-            measured = service_statistics(s, sent, done, start, end, NODES)
+            measured = service_statistics(s, sent, done, start, end, NODES, self._bounds.get(s))
             row |= {f"target_l_{s}": now.load[s], f"l_{s}": measured.pop(f"l_{s}"), f"b_{s}": now.b[s]}
             row |= {f"cl_{s}": measured.pop(f"cl_{s}"), f"p_{s}": now.p[s], **measured}
         for k in NODES:
             row[f"c_{k}"] = now.c[k]
-            row[f"busy_{k}"] = _busy_share(stats_before[k], stats_after[k])
-        row |= disturbance(cpu_before, cpu_after, duration)
+            row[f"busy_{k}"], row[f"busy_seconds_{k}"] = _busy(stats_before[k], stats_after[k])
+            row[f"queue_{k}"] = stats_after[k]["queue"]
+        row |= disturbance(cpu_before, cpu_after, duration, self.priority)
         row["fault"] = "; ".join(self._faults)
         self._faults = []
         return row
@@ -272,9 +291,11 @@ class Mesh:
         return [(status, node, seconds) for status, node, seconds in reply["answers"]]
 
 
-def _busy_share(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
+def _busy(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[float, float]:
+    """Return share of the offered worker time in use, and worker time in use, s."""
     if after["offered"] < before["offered"]:  # the node was restarted in between and counts from zero
         before = {"busy": 0.0, "offered": 0.0}
     offered = after["offered"] - before["offered"]
     # Above 1 for a moment where a worker beyond a lowered c finishes its request.
-    return min(1.0, (after["busy"] - before["busy"]) / offered) if offered > 0 else 0.0
+    busy = max(0.0, after["busy"] - before["busy"])
+    return (min(1.0, busy / offered) if offered > 0 else 0.0), busy

@@ -49,6 +49,7 @@ class Plan:
     phase: str
     seed: int
     demand: dict[str, float]  # service -> mean CPU s of a request
+    bounds: dict[str, float]  # service -> bound on the response time of a request, s, where there is one
     slowdown: dict[int, float]  # node -> factor
     configurations: list[Configuration]
     visits: int  # of each configuration
@@ -80,12 +81,14 @@ class Plan:
             top.require(key)
         services = top.inner("services")
         services.only(*SERVICES)
-        loads, demand = {}, {}
+        loads, demand, bounds = {}, {}, {}
         for s in services.content:
             one = services.inner(s)
-            one.only("load", "demand")
+            one.only("load", "demand", "bound")
             loads[s] = one.levels("load", lambda v: v >= 0, "rates of at least 0 req/s")
             demand[s] = one.number("demand", lambda v: v >= 0, "at least 0 CPU s")
+            if "bound" in one.content:
+                bounds[s] = one.number("bound", lambda v: v > 0, "above 0 s")
         nodes = top.inner("nodes")
         nodes.only(*NODES)
         slowdown = dict.fromkeys(NODES, 1.0)
@@ -98,6 +101,7 @@ class Plan:
             phase=top.text("phase"),
             seed=top.whole("seed", 0),
             demand=demand,
+            bounds=bounds,
             slowdown=slowdown,
             configurations=_configurations(top, loads),
             visits=top.whole("visits", 1),

@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
+from netrollout.testbed.priority import Priority, take
+
 HOST = "127.0.0.1"
 START_TIMEOUT = 30.0  # s, a generous bound on a loaded machine
 _GUARD = Path(__file__).with_name("guard.py")
@@ -45,8 +47,9 @@ class Nursery:
     nursery, so a caller's short-lived thread (a notebook server's, say) does not take the mesh with it.
     """
 
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="netrollout-nursery")
+    def __init__(self, priority: Priority) -> None:
+        self.priority = priority  # of this thread, and so of all that it starts
+        self._thread = ThreadPoolExecutor(1, "netrollout-nursery", initializer=take, initargs=(priority,))
 
     def spawn(self, name: str, command: list[str], talks: bool = False) -> Child:
         """Start `command`; `talks` opens pipes to its standard input and output."""

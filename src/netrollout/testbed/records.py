@@ -85,7 +85,13 @@ def delay_statistics(delays: Sequence[float]) -> dict[str, float | None]:
 
 
 def service_statistics(
-    service: str, sent: Iterable[Sent], done: Iterable[Done], start: float, end: float, nodes: Iterable[int]
+    service: str,
+    sent: Iterable[Sent],
+    done: Iterable[Done],
+    start: float,
+    end: float,
+    nodes: Iterable[int],
+    bound: float | None = None,
 ) -> dict[str, float | int | None]:
     """Return the measured columns of one service for the window [start, end) (s).
 
@@ -94,13 +100,15 @@ def service_statistics(
     sent : requests sent in the window
     done : requests answered in the window or sent in it
     nodes : node numbers, each with its own columns
+    bound : on the response time of a request, s
 
     Returns
     -------
     dict
         `l_s`: requests sent in the window / duration (req/s). `cl_s`: those of them that the fault filter did not
         block / duration (req/s). `d_s...` (s) and `n_s`: response times and number of the requests *completed*
-        (200) in the window, whenever sent. `timeout_s`: requests that ended as 504 in it.
+        (200) in the window, whenever sent. `timeout_s`: requests that ended as 504 in it. `late_s`: the share over
+        the bound of those that were completed or timed out in it; None without a bound or without any.
     """
     duration = end - start
     mine = [r for r in done if r.service == service]
@@ -115,7 +123,12 @@ def service_statistics(
     statistics = delay_statistics([r.t_done - r.t_sent for r in completed])
     row |= {f"d_{service}{suffix}": value for suffix, value in statistics.items()}
     row[f"n_{service}"] = len(completed)
-    row[f"timeout_{service}"] = sum(r.status == TIMED_OUT for r in ended)
+    timeouts = sum(r.status == TIMED_OUT for r in ended)
+    row[f"timeout_{service}"] = timeouts
+    row[f"late_{service}"] = None
+    if bound is not None and (completed or timeouts):
+        late = timeouts + sum(r.t_done - r.t_sent > bound for r in completed)
+        row[f"late_{service}"] = late / (len(completed) + timeouts)
     for k in nodes:
         delays = [r.t_done - r.t_sent for r in completed if r.node == k]
         row[f"d_{service}_{k}"] = float(np.mean(delays)) if delays else None

@@ -19,6 +19,7 @@ import pandas as pd
 import pandera.errors
 
 from netrollout.traces.schema import (
+    READABLE,
     SCHEMA,
     Rule,
     TraceError,
@@ -31,7 +32,7 @@ from netrollout.traces.schema import (
 from netrollout.traces.trace import Trace
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-_WANTED = "a trace is CSV text (or .gz of it) that begins with `# schema: 1`"
+_WANTED = f"a trace is CSV text (or .gz of it) that begins with `# schema: {SCHEMA}`"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Report:
 
 
 def read_trace(path: str | Path) -> Trace:
-    """Read and check a trace of schema version 1, .csv or .csv.gz.
+    """Read and check a trace of schema version 1 or 2, .csv or .csv.gz.
 
     Raises
     ------
@@ -71,11 +72,12 @@ def read_trace(path: str | Path) -> Trace:
     header, names_at = _header(lines)
     names = _names(path, lines, names_at)
     services, nodes = services_and_nodes(names)
-    _check_names(path, names, names_at + 1, header, rules(services, nodes))
+    expected = rules(services, nodes, _version(path, header))
+    _check_names(path, names, names_at + 1, header, expected)
     rows = _rows(path, lines, names_at, len(names))
-    frame = _numbers(path, rows, names, rules(services, nodes))
-    _check_values(path, frame, services, nodes)
-    whole = {name: "int64" for name, rule in rules(services, nodes).items() if rule.whole}
+    frame = _numbers(path, rows, names, expected)
+    _check_values(path, frame, services, nodes, expected)
+    whole = {name: "int64" for name, rule in expected.items() if rule.whole}
     return Trace(frame.astype(whole).reset_index(drop=True), header, path, services, nodes)
 
 
@@ -157,16 +159,21 @@ def _names(path: Path, lines: Sequence[str], names_at: int) -> list[str]:
     return _fields(path, lines[names_at], names_at + 1)
 
 
+def _version(path: Path, header: dict[str, str]) -> int:
+    """Return the schema version that the header names; the newest where it names none, which is refused later."""
+    version = header.get("schema", str(SCHEMA))
+    if version not in map(str, READABLE):
+        at, known = 1 + list(header).index("schema"), " and ".join(map(str, READABLE))
+        raise TraceError(path, f"schema {version!r} is unknown; this version reads schema {known}", at)
+    return int(version)
+
+
 def _check_names(
     path: Path, names: Sequence[str], line: int, header: dict[str, str], expected: dict[str, Rule]
 ) -> None:
-    version = header.get("schema")
-    if version is not None and version != str(SCHEMA):
-        at = 1 + list(header).index("schema")
-        raise TraceError(path, f"schema {version!r} is unknown; this version reads schema {SCHEMA}", at)
     if not set(names) & set(expected):
         raise TraceError(path, f"none of the columns of a trace is named here; {_WANTED}", line)
-    if version is None:
+    if "schema" not in header:
         raise TraceError(path, f"the header does not say `# schema: {SCHEMA}`", 1)
     missing = [name for name in expected if name not in names]
     errors = []
@@ -221,10 +228,11 @@ def _numbers(path: Path, rows: dict[int, list[str]], names: Sequence[str], expec
     return pd.DataFrame(columns, index=list(rows))
 
 
-def _check_values(path: Path, frame: pd.DataFrame, services: Sequence[str], nodes: Sequence[int]) -> None:
-    expected = rules(services, nodes)
+def _check_values(
+    path: Path, frame: pd.DataFrame, services: Sequence[str], nodes: Sequence[int], expected: dict[str, Rule]
+) -> None:
     try:
-        trace_schema(services, nodes).validate(frame, lazy=True)
+        trace_schema(expected).validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as failure:
         cases = failure.failure_cases
         places = {(int(line), str(name)) for line, name in zip(cases["index"], cases["column"], strict=True)}

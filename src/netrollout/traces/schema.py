@@ -1,4 +1,6 @@
-"""The columns of a trace and what may stand in them (schema version 1).
+"""The columns of a trace and what may stand in them.
+
+Schema version 2 adds the share of late requests, queue lengths and busy seconds to version 1.
 
 The columns follow from the services (such as `compute`) and the nodes (1, 2) that the row of names mentions.
 """
@@ -6,7 +8,7 @@ The columns follow from the services (such as `compute`) and the nodes (1, 2) th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,8 @@ import pandera.pandas as pa
 
 from netrollout.types import InputError
 
-SCHEMA = 1
+SCHEMA = 2  # what the testbed writes
+READABLE = (1, 2)
 FIXED = ("visit", "window", "t", "duration", "foreign_cpu", "steal", "fault")
 _TOLERANCE = 1e-4  # relative; traces are written with six digits
 
@@ -74,8 +77,9 @@ _FIXED_RULES = {
 }
 
 
-def rules(services: Sequence[str], nodes: Sequence[int]) -> dict[str, Rule]:
-    """Return column name -> rule of a trace of these services and nodes, in the order the testbed writes."""
+def rules(services: Sequence[str], nodes: Sequence[int], version: int) -> dict[str, Rule]:
+    """Return column name -> rule of a trace of this schema version, in the order the testbed writes."""
+    late = {"late": Rule("a share from 0 to 1", high=1, optional=True)} if version >= 2 else {}
     columns = {name: _FIXED_RULES[name] for name in ("visit", "window", "t", "duration")}
     for s in services:
         columns |= {f"target_l_{s}": _RATE, f"l_{s}": _RATE}
@@ -83,18 +87,20 @@ def rules(services: Sequence[str], nodes: Sequence[int]) -> dict[str, Rule]:
         columns[f"cl_{s}"] = _RATE
         columns[f"p_{s}"] = Rule("a routing weight from 0 to 1", high=1)
         columns |= {f"d_{s}{suffix}": _DELAY for suffix in ("", "_std", "_p90", "_p99")}
-        columns |= {f"n_{s}": _COUNT, f"timeout_{s}": _COUNT}
+        columns |= {f"n_{s}": _COUNT, f"timeout_{s}": _COUNT} | {f"{name}_{s}": rule for name, rule in late.items()}
         for k in nodes:
             columns |= {f"d_{s}_{k}": _DELAY, f"n_{s}_{k}": _COUNT}
     for k in nodes:
         columns[f"c_{k}"] = Rule("a number of workers, a whole number of at least 0", whole=True)
         columns[f"busy_{k}"] = Rule("a share from 0 to 1", high=1)
+        if version >= 2:
+            columns |= {f"busy_seconds_{k}": Rule("a time in s of at least 0"), f"queue_{k}": _COUNT}
     return columns | {name: _FIXED_RULES[name] for name in ("foreign_cpu", "steal", "fault")}
 
 
-def trace_schema(services: Sequence[str], nodes: Sequence[int]) -> pa.DataFrameSchema:
-    """Return the pandera schema of a trace of these services and nodes."""
-    columns = {name: rule.column() for name, rule in rules(services, nodes).items()}
+def trace_schema(columns_rules: Mapping[str, Rule]) -> pa.DataFrameSchema:
+    """Return the pandera schema of a trace with these rules."""
+    columns = {name: rule.column() for name, rule in columns_rules.items()}
     return pa.DataFrameSchema(columns, strict=True, unique_column_names=True)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from netrollout.traces.schema import services_and_nodes, settings
+from netrollout.traces.schema import SCHEMA, TraceError, services_and_nodes, settings
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Trace:
 
     Attributes
     ----------
-    frame : one row per window, columns of schema version 1 (rates in req/s, times in s)
+    frame : one row per window, columns of its schema version (rates in req/s, times in s)
     header : the header lines, key -> value
     path : the file
     services, nodes : what the columns mention
@@ -27,6 +27,23 @@ class Trace:
     path: Path
     services: tuple[str, ...]
     nodes: tuple[int, ...]
+
+    def late(self, service: str) -> pd.Series[float]:
+        """Return the share of late requests of each window; NaN where none ended.
+
+        Raises
+        ------
+        TraceError
+            Where the trace is of schema 1 or was measured without a bound for the service.
+        """
+        if f"late_{service}" not in self.frame:
+            what = f"schema 1 holds no late_{service}; measure again, this version writes schema {SCHEMA}"
+            raise TraceError(self.path, what, 1)
+        if f"bound_{service}" not in self.header:
+            raise TraceError(
+                self.path, f"the header has no bound_{service}; give the plan a bound and measure again", 1
+            )
+        return self.frame[f"late_{service}"]
 
 
 def response_times(trace: Trace | pd.DataFrame, route_timeout: float = 5.0) -> pd.DataFrame:
