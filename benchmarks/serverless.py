@@ -13,7 +13,7 @@ import netrollout
 from benchmarks.clock import Row, alone
 from netrollout import dqn
 from netrollout.baselines.serverless import Constant
-from netrollout.catalog.farm_play import disturbances, play
+from netrollout.studies.farm_play import disturbances, play
 from netrollout.systems.serverless.farm import CYCLE
 from netrollout.systems.workload import published
 from netrollout.train import begin

@@ -53,12 +53,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from netrollout import plots
-from netrollout.catalog import adaptation, load_scenario, published_mesh, repairs
+from netrollout.catalog import load_scenario
 from netrollout.catalog.realise import rows, split
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
 from netrollout.evaluate import bootstrap
 from netrollout.results import Results, effectiveness, equivalence
 from netrollout.rollout import rollout_table
+from netrollout.studies.published import published_mesh
+from netrollout.studies.study import adaptation, repairs
 from netrollout.traces import kth_available, trace_files
 
 # %%
@@ -416,7 +418,7 @@ _ = results.write()
 # $\gamma > 1/2$. With a base that walks back to A it would not: rollout sees only one step beyond its base.
 # ```
 #
-# **3.** Find the setting at which `rollout(ppo)` stops (`netrollout.catalog.setting_path`) and say which neighbour would have to look
+# **3.** Find the setting at which `rollout(ppo)` stops (`netrollout.studies.study.setting_path`) and say which neighbour would have to look
 # better for it to move on.
 #
 # ```{admonition} Solution

@@ -54,11 +54,11 @@ import numpy as np
 
 from netrollout import make, plots
 from netrollout.baselines.queues import Hpa
-from netrollout.catalog.which_rollout import daily_policies, exact_rollouts, fleet_rollouts
 from netrollout.dp import MDP, LinearQuadratic, along_line, evaluate_policy, policy_iteration
 from netrollout.evaluate import bootstrap, simulate
 from netrollout.policies import random_table
 from netrollout.results import Results
+from netrollout.studies.which_rollout import daily_policies, exact_rollouts, fleet_rollouts
 from netrollout.traces import trace_files
 
 # %%

@@ -52,11 +52,11 @@ from scipy.stats import spearmanr
 from netrollout import make, plots
 from netrollout.baselines.queues import Hold, best_static
 from netrollout.catalog import context, policy_table
-from netrollout.catalog.model_quality import VARIANTS, common_numbers, learning_study, lookahead_study, model_quality
 from netrollout.dp import MDP, evaluate_policy
 from netrollout.evaluate import bootstrap
 from netrollout.results import Results
 from netrollout.seeding import spawn
+from netrollout.studies.model_quality import VARIANTS, common_numbers, learning_study, lookahead_study, model_quality
 from netrollout.traces import trace_files
 
 # %%

@@ -52,11 +52,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from netrollout import plots
-from netrollout.catalog import tnsm
-from netrollout.catalog.bandit import held_out_error, published_windows
-from netrollout.catalog.crossfit import cross_fit
 from netrollout.evaluate import bootstrap
 from netrollout.results import Results
+from netrollout.studies import tnsm
+from netrollout.studies.bandit import held_out_error, published_windows
+from netrollout.studies.crossfit import cross_fit
 from netrollout.traces import read_kth, read_kth_steps, registry
 
 # %%

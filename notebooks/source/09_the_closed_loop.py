@@ -56,11 +56,11 @@ from netrollout import plots
 from netrollout.adapt import held_rewards, run
 from netrollout.catalog.closed_loop import controller, live, make_loop, simulated, trace_rewards
 from netrollout.catalog.closed_loop_daily import DAY, compare_daily
-from netrollout.catalog.closed_loop_logs import live_runs, paired_gain
-from netrollout.catalog.closed_loop_study import QUIET, calibrated, compare, fractions
 from netrollout.evaluate import bootstrap
 from netrollout.models.drift import delay_study, informative
 from netrollout.results import Results
+from netrollout.studies.closed_loop_logs import live_runs, paired_gain
+from netrollout.studies.closed_loop_study import QUIET, calibrated, compare, fractions
 from netrollout.traces import log_files, trace_files
 
 # %%

@@ -68,20 +68,20 @@ from scipy.stats import ttest_ind
 
 from netrollout import plots
 from netrollout.baselines.serverless import Constant, Reactive
-
-# %%
-from netrollout.catalog import farm_published as pub
 from netrollout.catalog.farm import farm_model, load_serverless
-from netrollout.catalog.farm_constant import at_rate
-from netrollout.catalog.farm_frontier import beats_frontier, frontier
-from netrollout.catalog.farm_learning import learning_curves, sized, visit_map
-from netrollout.catalog.farm_play import disturbances, play
 from netrollout.catalog.farm_policies import constants
-from netrollout.catalog.farm_study import bounds, clairvoyant, estimates, judged
 
 # %%
 from netrollout.evaluate import bootstrap, simulate
 from netrollout.results import Results
+
+# %%
+from netrollout.studies import farm_published as pub
+from netrollout.studies.farm_constant import at_rate
+from netrollout.studies.farm_frontier import beats_frontier, frontier
+from netrollout.studies.farm_learning import learning_curves, sized, visit_map
+from netrollout.studies.farm_play import disturbances, play
+from netrollout.studies.farm_study import bounds, clairvoyant, estimates, judged
 from netrollout.systems.serverless import OBSERVATION, Farm, runtime, seeded
 from netrollout.systems.workload import PUBLISHED, intended, published, services
 from netrollout.tabular import bins_of

@@ -42,11 +42,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from netrollout import plots
-from netrollout.catalog.own_study import ROWS, judged
 from netrollout.connect.own import recommend
 from netrollout.connect.recommendation import cells, ranked
 from netrollout.evaluate import bootstrap
 from netrollout.results import Results
+from netrollout.studies.own_study import ROWS, judged
 from netrollout.traces import shipped, trace_files
 from netrollout.types import InputError
 

@@ -14,7 +14,7 @@ from netrollout.catalog.closed_loop import (
     simulated,
     trace_rewards,
 )
-from netrollout.catalog.closed_loop_study import CALIBRATION_RATE, ROWS, calibrated, compare, fractions
+from netrollout.studies.closed_loop_study import CALIBRATION_RATE, ROWS, calibrated, compare, fractions
 from netrollout.systems.mesh import MeshState
 from netrollout.types import InputError
 

@@ -50,7 +50,7 @@ from netrollout.types import Floats, InputError, Ints
 if TYPE_CHECKING:
     from netrollout.testbed.live import LivePlant
 
-DETECTOR, SETTING = "page-hinkley", 10.0  # see `netrollout.catalog.closed_loop_study.calibrated`
+DETECTOR, SETTING = "page-hinkley", 10.0  # see `netrollout.studies.closed_loop_study.calibrated`
 TARGETS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # of the autoscaler
 TRAINING = 4  # cycles that a retraining takes: 10 s of training in cycles of 2.5 s
 SETTLING = 60  # cycles until every policy rests

@@ -36,12 +36,12 @@ from joblib import Parallel, delayed
 from netrollout.adapt.queues import STREAMS, QueueController, RelearnedQueues, window_of_cycle
 from netrollout.baselines.lattice import Lattice
 from netrollout.baselines.queues import Hold, Hpa, best_static
-from netrollout.catalog.closed_loop_study import Runs
 from netrollout.catalog.daily import daily_model, load_daily
 from netrollout.catalog.queue_policies import HORIZON, SAMPLES
 from netrollout.models.drift import calibrate, make_detector
 from netrollout.rollout import TruncatedRollout
 from netrollout.seeding import spawn
+from netrollout.studies.closed_loop_study import Runs
 from netrollout.systems.queues import QueueMesh, QueueState
 from netrollout.types import Floats, InputError, Policy
 
@@ -120,7 +120,7 @@ def compare_daily(
     Returns
     -------
     dict of (row, "none") to Runs
-        With the unadapted base and the optimum, whether asked for or not; `netrollout.catalog.closed_loop_study` judges
+        With the unadapted base and the optimum, whether asked for or not; `netrollout.studies.closed_loop_study` judges
         it.
 
     Raises

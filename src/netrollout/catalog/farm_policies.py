@@ -45,8 +45,8 @@ def farm_policy(name: PolicyName, worlds: Context) -> Policy:
 
 
 INSTEAD = {
-    "optimal": "its optimum is not known, `netrollout.catalog.farm_study.bounds` bounds it",
-    "oracle": "`netrollout.catalog.farm_study.clairvoyant` searches with the arrivals known",
+    "optimal": "its optimum is not known, `netrollout.studies.farm_study.bounds` bounds it",
+    "oracle": "`netrollout.studies.farm_study.clairvoyant` searches with the arrivals known",
     "multiagent": "its action has one component, so rollout says the same",
 }
 

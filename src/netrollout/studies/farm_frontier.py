@@ -11,8 +11,8 @@ import numpy as np
 
 from netrollout.baselines.serverless import Constant
 from netrollout.catalog.farm import farm_plant
-from netrollout.catalog.farm_play import Played, disturbances, play, stacked
 from netrollout.evaluate import Estimate, bootstrap
+from netrollout.studies.farm_play import Played, disturbances, play, stacked
 from netrollout.types import Floats, Ints
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from netrollout.catalog import context, make, policy_table, setting_path
-from netrollout.catalog.study import reward_path, undiscounted_table
+from netrollout.catalog import context, make, policy_table
 from netrollout.dp import MDP, evaluate_policy
 from netrollout.policies import random_table
+from netrollout.studies.study import reward_path, setting_path, undiscounted_table
 
 
 @pytest.mark.parametrize("policy", [random_table, lambda system: policy_table("static", context("mesh-s2"))])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from netrollout.catalog.farm_constant import at_rate
+from netrollout.studies.farm_constant import at_rate
 from netrollout.types import InputError
 
 

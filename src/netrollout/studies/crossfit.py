@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netrollout.catalog.bandit import (
+from netrollout.seeding import SEEDS, spawn
+from netrollout.studies.bandit import (
     CREDITS,
     SEEN,
     Credit,
@@ -26,7 +27,6 @@ from netrollout.catalog.bandit import (
     quarters,
     window_means,
 )
-from netrollout.seeding import SEEDS, spawn
 from netrollout.systems.objectives import OBJECTIVES
 from netrollout.types import Bools, Floats
 

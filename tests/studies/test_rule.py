@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from netrollout.catalog import bound_by_rule, feasible_share, load_scenario, make
+from netrollout.catalog import load_scenario, make
 from netrollout.catalog.realise import rows, split
 from netrollout.catalog.scenario import parse_scenario
+from netrollout.studies.rule import bound_by_rule, feasible_share
 from netrollout.traces import response_times, shipped, verify_shipped
 from netrollout.types import InputError
 

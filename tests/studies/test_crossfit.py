@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from netrollout.catalog.bandit import (
+from netrollout.studies.bandit import (
     SEEN,
     Pattern,
     Windows,
@@ -19,7 +19,7 @@ from netrollout.catalog.bandit import (
     window_means,
     windows_of,
 )
-from netrollout.catalog.crossfit import Study, cross_fit
+from netrollout.studies.crossfit import Study, cross_fit
 from netrollout.systems.objectives import ACTIONS, MO1, MO2
 
 

@@ -19,12 +19,12 @@ from joblib import Parallel, delayed
 from netrollout.baselines.clairvoyant import in_time_bound, plan
 from netrollout.baselines.relaxation import reward_bound
 from netrollout.catalog.farm import farm_model, farm_plant, load_serverless
-from netrollout.catalog.farm_frontier import beats_frontier, frontier
-from netrollout.catalog.farm_play import MEASURES, Played, Recorded, disturbances, play, stacked
 from netrollout.catalog.farm_policies import farm_policy
 from netrollout.catalog.registry import Context
 from netrollout.evaluate import Estimate, bootstrap
 from netrollout.policies import PolicyName
+from netrollout.studies.farm_frontier import beats_frontier, frontier
+from netrollout.studies.farm_play import MEASURES, Played, Recorded, disturbances, play, stacked
 from netrollout.types import Floats, InputError, Ints
 
 TAIL = 0.05  # share of the worst episodes

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netrollout.catalog.bandit import SEEN
-from netrollout.catalog.tnsm import (
+from netrollout.studies.bandit import SEEN
+from netrollout.studies.tnsm import (
     against_optimum,
     autoscaling_runs,
     block_means,

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netrollout.catalog import farm_published
-from netrollout.catalog.farm_published import (
+from netrollout.studies import farm_published
+from netrollout.studies.farm_published import (
     GENERATION,
     REPORTED,
     RUNTIMES,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netrollout.catalog.which_rollout import daily_policies, exact_rollouts, fleet_rollouts
+from netrollout.studies.which_rollout import daily_policies, exact_rollouts, fleet_rollouts
 
 
 def test_on_s1_every_base_meets_every_rollout_and_the_oracle_is_above_them_all():

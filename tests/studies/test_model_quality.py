@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from netrollout.baselines.queues import Hold
-from netrollout.catalog.model_quality import (
+from netrollout.seeding import spawn
+from netrollout.studies.model_quality import (
     VARIANTS,
     common_numbers,
     learning_study,
     lookahead_study,
     model_quality,
 )
-from netrollout.seeding import spawn
 from netrollout.systems.queues import QueueMesh
 from netrollout.types import InputError
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from netrollout.catalog.closed_loop_logs import live_runs, paired_gain
+from netrollout.studies.closed_loop_logs import live_runs, paired_gain
 from netrollout.types import InputError
 
 

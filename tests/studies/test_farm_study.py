@@ -5,10 +5,10 @@ import pytest
 
 from netrollout.baselines.serverless import Constant
 from netrollout.catalog.farm import farm_plant
-from netrollout.catalog.farm_frontier import Frontier, beats_frontier, frontier
-from netrollout.catalog.farm_play import MEASURES, Played, disturbances, play
-from netrollout.catalog.farm_study import bounds, clairvoyant, compare, judged, tail_mean
 from netrollout.evaluate import Estimate
+from netrollout.studies.farm_frontier import Frontier, beats_frontier, frontier
+from netrollout.studies.farm_play import MEASURES, Played, disturbances, play
+from netrollout.studies.farm_study import bounds, clairvoyant, compare, judged, tail_mean
 from netrollout.types import InputError
 
 

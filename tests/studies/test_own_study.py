@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netrollout.catalog.own_study import ROWS, judged
+from netrollout.studies.own_study import ROWS, judged
 from netrollout.types import InputError
 
 SPEC = """

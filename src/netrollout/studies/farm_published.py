@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from netrollout.baselines.serverless import Reactive
-from netrollout.catalog.farm_play import Played, disturbances, play
+from netrollout.studies.farm_play import Played, disturbances, play
 from netrollout.systems.serverless import Episode, Farm, Reward, replay, seeded
 from netrollout.systems.serverless.farm import POLLED
 from netrollout.systems.serverless.replay import DELAYS

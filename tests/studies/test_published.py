@@ -2,9 +2,9 @@
 
 import pytest
 
-from netrollout.catalog import published_mesh
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
 from netrollout.rollout import rollout_table
+from netrollout.studies.published import published_mesh
 
 
 def test_values_of_the_published_model_at_the_start(kth):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netrollout.catalog.farm_learning import learning_curves, visit_map
+from netrollout.studies.farm_learning import learning_curves, visit_map
 from netrollout.tabular import Bins
 from netrollout.types import InputError
 

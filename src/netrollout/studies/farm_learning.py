@@ -17,7 +17,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from netrollout.catalog.farm import farm_model, farm_plant
-from netrollout.catalog.farm_play import disturbances, play
+from netrollout.studies.farm_play import disturbances, play
 from netrollout.tabular import Bins, TabularPolicy, TabularRun
 from netrollout.types import Floats, InputError, Ints, Policy
 
