@@ -1,10 +1,13 @@
 """Policy names: one parser, one printer; and the policies behind them."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netrollout.policies import PolicyName, TablePolicy
+from netrollout.batch import joint_feasible, joint_index, repeat
+from netrollout.policies import PolicyName, RandomPolicy, TablePolicy
+from netrollout.systems.fleet import Fleet, FleetState
 from netrollout.systems.toy import Walk
 from netrollout.types import InputError
 
@@ -69,3 +72,13 @@ def test_names_that_are_refused(text, message):
 def test_a_table_must_fit_the_system():
     with pytest.raises(InputError, match=r"shape \(3,\); expected \(2,\)"):
         TablePolicy(Walk(), [0, 0, 0])
+
+
+@pytest.mark.parametrize("workers", [(1, 4), (2, 2), (4, 3)])
+def test_the_random_policy_is_uniform_over_the_feasible_joint_actions(workers):
+    fleet, n = Fleet(components=2), 60_000
+    x = FleetState(np.zeros((1, 2), dtype=int), np.array([workers]))
+    allowed = joint_feasible(fleet.feasible(x), fleet.levels)[0]
+    u, _ = RandomPolicy(fleet, np.random.default_rng(1)).predict(fleet.observe(repeat(x, n)))
+    met, law = np.bincount(joint_index(u, fleet.levels), minlength=9) / n, allowed / allowed.sum()
+    assert np.all(np.abs(met - law) <= 5 * np.sqrt(law * (1 - law) / n))

@@ -1,11 +1,12 @@
-"""Helpers for states that are NamedTuples of arrays, and for product action spaces.
+"""Helpers for states that are NamedTuples of arrays and for product action spaces; the base class of our policies.
 
-Batch letters: B lanes, K action components, A joint actions.
+Batch letters: B lanes, D observation size, K action components, A joint actions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,3 +58,49 @@ def joint_feasible(mask: Bools, levels: Levels) -> Bools:
     offsets = np.concatenate([[0], np.cumsum(sizes(levels))[:-1]])
     chosen: Bools = mask[:, offsets[None, :] + joint_actions(levels)]
     return np.asarray(chosen.all(axis=2))
+
+
+class BatchPolicy:
+    """A policy that is written for a batch of observations and answers a single one too, as Stable-Baselines3's do.
+
+    A subclass writes `act`.
+    """
+
+    def predict(
+        self,
+        observation: NDArray[Any],
+        state: Any = None,
+        episode_start: NDArray[Any] | None = None,
+        deterministic: bool = False,
+        action_masks: NDArray[Any] | None = None,
+    ) -> tuple[Ints, Any]:
+        """Return what to do.
+
+        Parameters
+        ----------
+        observation : (B, D), or (D,) of one lane
+        state : optional
+            The memory that the last call returned.
+        episode_start : (B,) bool, optional
+            Where an episode begins, so that memory begins anew; for one lane a single bool will do.
+        deterministic : bool
+            Not obeyed: a policy of ours is what its name says.
+        action_masks : (B, sum of sizes) bool, or of one lane (sum of sizes,), optional
+            Feasible settings; where they are None a policy that needs them asks its system.
+
+        Returns
+        -------
+        actions : (B, K) int, or (K,) for one observation
+        memory : None, or with a leading axis of lanes, also for one
+        """
+        one = np.ndim(observation) == 1
+        if one:
+            observation = np.asarray(observation)[None]
+            episode_start = None if episode_start is None else np.reshape(episode_start, 1)
+            action_masks = None if action_masks is None else np.reshape(action_masks, (1, -1))
+        actions, memory = self.act(observation, state, episode_start, action_masks)
+        return actions[0] if one else actions, memory
+
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
+        """Return actions (B, K) for observations (B, D), and the memory; the parameters are those of `predict`."""
+        raise NotImplementedError

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netrollout.batch import joint_actions, joint_feasible, joint_index, sizes
+from netrollout.batch import BatchPolicy, joint_actions, joint_feasible, joint_index, sizes
 from netrollout.systems.mesh import Mesh
 from netrollout.types import Enumerable, Floats, InputError, Ints, System
 
@@ -36,7 +36,7 @@ OPTIONS = {
 }
 
 
-class RandomPolicy:
+class RandomPolicy(BatchPolicy):
     """Chooses uniformly among the feasible joint actions.
 
     Parameters
@@ -50,22 +50,15 @@ class RandomPolicy:
         self._system, self._rng = system, rng
         self._ends = np.cumsum(sizes(system.levels))[:-1]
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
-        """Return random feasible actions (B, K); `deterministic` is not obeyed, the policy has no best action."""
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
+        """Return random feasible actions (B, K)."""
         mask = action_masks if action_masks is not None else self._system.feasible(self._system.state_of(observation))
         allowed = np.asarray(mask, dtype=bool)  # component by component, so a uniform choice in each is one over all
         ranks = np.where(allowed, self._rng.random(allowed.shape), -1.0)
         return np.stack([part.argmax(axis=1) for part in np.split(ranks, self._ends, axis=1)], axis=1), state
 
 
-class TablePolicy:
+class TablePolicy(BatchPolicy):
     """Looks its action up by state.
 
     Parameters
@@ -83,14 +76,7 @@ class TablePolicy:
         self._system = system
         self._joint = joint_actions(system.levels)
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return the tabulated actions (B, K)."""
         index = self._system.index(self._system.state_of(observation))
         return self._joint[self.table[index]], state

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from sb3_contrib import MaskablePPO
 
-from netrollout.batch import joint_actions, joint_feasible, joint_index
+from netrollout.batch import BatchPolicy, joint_actions, joint_feasible, joint_index
 from netrollout.envs.vec import NetVecEnv
 from netrollout.scaling import extractor
 from netrollout.types import Enumerable, Floats, InputError, Ints, System
@@ -160,7 +160,7 @@ def train_until(
         seconds += time.perf_counter() - start
 
 
-class MaskedPolicy:
+class MaskedPolicy(BatchPolicy):
     """A trained network that chooses its most probable feasible action.
 
     Parameters
@@ -174,14 +174,7 @@ class MaskedPolicy:
     def __init__(self, model: MaskablePPO, system: System) -> None:
         self._model, self._system = model, system
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, K)."""
         mask = action_masks if action_masks is not None else self._feasible(observation)
         actions, _ = self._model.predict(observation, deterministic=True, action_masks=mask)

@@ -7,13 +7,18 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from sb3_contrib import MaskablePPO
+from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
+from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecMonitor
 
+from netrollout.batch import joint_actions, joint_feasible
 from netrollout.catalog import context, make, make_policy
 from netrollout.envs import IDS
 from netrollout.envs.vec import NetVecEnv
+from netrollout.types import InputError
 
 
 @pytest.mark.parametrize("name", IDS)
@@ -21,6 +26,50 @@ def test_the_checkers_of_both_libraries_pass_without_a_warning(name):
     env = gymnasium.make(name).unwrapped
     check_env(env)
     check_env_of_sb3(env)
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_learners_of_stable_baselines_begin_with_the_id(name):
+    for algorithm in (PPO, MaskablePPO):
+        algorithm("MlpPolicy", name, n_steps=8, batch_size=8, n_epochs=1).learn(8)
+    lanes = make_vec_env(name, 2)
+    lanes.reset()
+    assert lanes.step(np.ones((2, *lanes.action_space.shape), dtype=int))[1].shape == (2,)
+    DQN("MlpPolicy", make_vec_env(name, 1, env_kwargs={"flat": True}), learning_starts=2, buffer_size=10).learn(8)
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_gymnasium_makes_batches_of_the_id(name):
+    lanes = gymnasium.make_vec(name, 2, vectorization_mode="sync")
+    observation, _ = lanes.reset(seed=0)
+    assert observation.shape[0] == 2 and lanes.step(lanes.action_space.sample())[1].shape == (2,)
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_a_flat_action_is_a_row_of_the_joint_actions(name):
+    env, flat = gymnasium.make(name).unwrapped, gymnasium.make(name, flat=True).unwrapped
+    check_env(flat)
+    levels = env.system.levels
+    table = joint_actions(levels)
+    assert flat.action_space == gymnasium.spaces.Discrete(len(table))
+    for number in np.random.default_rng(0).permutation(len(table))[:5]:
+        env.reset(seed=1), flat.reset(seed=1)
+        assert np.array_equal(flat.action_masks(), joint_feasible(env.action_masks()[None], levels)[0])
+        assert np.array_equal(env.step(table[number])[0], flat.step(number)[0])
+    with pytest.raises(InputError, match=f"expected a whole number from 0 to {len(table) - 1}"):
+        flat.step(len(table))
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_a_render_mode_that_the_id_does_not_have_is_refused_so_that_others_fall_back(name):
+    for mode in ("human", "rgb_array", "nonsense"):
+        with pytest.raises(TypeError, match=f"render_mode='{mode}'; expected None or 'ansi'"):
+            gymnasium.make(name, render_mode=mode)
+    env = gymnasium.make(name, render_mode="ansi")
+    env.reset(seed=0)
+    assert "cycle 0: observation" in env.render()
+    _, reward, *_ = env.step(np.ones(env.action_space.shape, dtype=int))
+    assert "cycle 1: observation" in env.render() and f"reward {reward:.4g}" in env.render()
 
 
 @pytest.mark.parametrize("name", IDS)

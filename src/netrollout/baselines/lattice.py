@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netrollout.batch import joint_actions
+from netrollout.batch import BatchPolicy, joint_actions
 from netrollout.seeding import spawn
 from netrollout.systems.queues import (
     BOUND,
@@ -79,7 +79,7 @@ LEADS = np.array([[_after(c, change) for change in (-1, 0, 1)] for c in CONFIGUR
 NUMBER = {c: number for number, c in enumerate(CONFIGURATIONS)}
 
 
-class Lattice:
+class Lattice(BatchPolicy):
     """The discretised system and its optimal policy.
 
     Parameters
@@ -112,14 +112,7 @@ class Lattice:
         self._tables(seed, samples)
         self._solve()
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return the best actions (B, 2) by interpolation between the lattice's points."""
         best = self.q_factors(self._system.state_of(observation)).argmax(axis=1)
         return joint_actions(self._system.levels)[best], state

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netrollout.batch import BatchPolicy
 from netrollout.seeding import spawn
 from netrollout.systems.queues import MOST, QueueMesh
 from netrollout.types import Floats, InputError, Ints
 
 
-class Hold:
+class Hold(BatchPolicy):
     """Walks every control one level a cycle to a setting and holds it there.
 
     Parameters
@@ -29,20 +30,13 @@ class Hold:
     def __init__(self, system: QueueMesh, setting: Ints) -> None:
         self._system, self._setting = system, np.asarray(setting)
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, 2)."""
         x = self._system.state_of(observation)
         return (np.sign(self._setting - x.setting) + 1).astype(np.int64), state
 
 
-class Threshold:
+class Threshold(BatchPolicy):
     """One line of operator's reason: a worker more after a bad cycle, a worker fewer after an idle one.
 
     Bad is more than 5 % of the requests over the bound; idle is less than `idle` of the ready workers' time in use.
@@ -60,21 +54,14 @@ class Threshold:
         self._system, self._idle = system, idle
         self._p = system.setting({"p": p, "c": 1.0})[0]
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, 2)."""
         x = self._system.state_of(observation)
         workers = np.where(x.late > 0.05, 1, np.where(x.busy < self._idle, -1, 0))
         return _actions(x.setting, self._p, workers), state
 
 
-class Hpa:
+class Hpa(BatchPolicy):
     """The Horizontal Pod Autoscaler of Kubernetes, one worker a cycle.
 
     It wishes for ceil(ready workers x busy / target) workers, and for no change while busy / target is within the
@@ -114,14 +101,7 @@ class Hpa:
         self._system, self._target, self._tolerance, self._window = system, target, tolerance, window
         self._p = system.setting({"p": p, "c": 1.0})[0]
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, 2) and the wishes (B, W), the newest last."""
         x = self._system.state_of(observation)
         asked = x.setting[:, 1] + 1

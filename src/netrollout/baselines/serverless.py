@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netrollout.batch import BatchPolicy
 from netrollout.systems.serverless.farm import CYCLE, enqueued
 from netrollout.types import Bools, Floats, InputError, Ints
 
@@ -20,7 +21,7 @@ QUEUE, RESULTS, OUTPUT, WORKERS, MEAN_TIME, MAX_TIME, ARRIVALS = 1, 2, 3, 4, 5, 
 RULES = ("average", "maximum")
 
 
-class Reactive:
+class Reactive(BatchPolicy):
     """The published farm model: as many workers as the queue and the arrivals ask for over a horizon.
 
     With S the mean (or largest) sojourn time of the last window, at least .1 s, H = max(horizon, S, 1 s), queue Q and
@@ -57,14 +58,7 @@ class Reactive:
             )
         self._maximum, self._horizon = rule == "maximum", horizon
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, 1) and the tasks enqueued so far (B,)."""
         o = np.asarray(observation, dtype=np.float64)
         came = enqueued(o, _begun(np.zeros(len(o)), state, episode_start))
@@ -79,7 +73,7 @@ class Reactive:
         return _action(np.where(np.abs(gap) >= 0.5, np.sign(gap), 0.0)), came
 
 
-class Constant:
+class Constant(BatchPolicy):
     """Walks one worker a cycle to a number and holds it: static-k, and always-up with the most.
 
     Parameters
@@ -90,34 +84,20 @@ class Constant:
     def __init__(self, workers: int) -> None:
         self._workers = workers
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, 1)."""
         return _action(np.sign(self._workers - np.asarray(observation)[:, WORKERS])), state
 
 
-class AlwaysUp:
+class AlwaysUp(BatchPolicy):
     """One worker more in every cycle; the farm stops at its most.  An untrained published SARSA agent does this."""
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, 1)."""
         return _action(np.ones(len(np.asarray(observation)))), state
 
 
-class Random:
+class Random(BatchPolicy):
     """A worker fewer, none or one more, each with probability 1/3.
 
     Parameters
@@ -129,19 +109,12 @@ class Random:
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
-        """Return actions (B, 1); `deterministic` is not obeyed, the policy has no best action."""
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
+        """Return actions (B, 1)."""
         return self._rng.integers(3, size=(len(np.asarray(observation)), 1)), state
 
 
-class _Stabilised:
+class _Stabilised(BatchPolicy):
     """An autoscaler that follows a rise at once, a fall only to the largest wish of its last cycles (its memory)."""
 
     def __init__(self, name: str, target: float, window: int) -> None:
@@ -152,14 +125,7 @@ class _Stabilised:
     def _wish(self, o: Floats) -> Floats:
         raise NotImplementedError
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, 1) and the wishes of the last cycles (B, window), the newest last."""
         o = np.asarray(observation, dtype=np.float64)
         wish, workers = np.maximum(self._wish(o), 1.0), o[:, WORKERS]
@@ -228,7 +194,7 @@ class QueueLength(_Stabilised):
         return np.ceil(o[:, QUEUE] / self._target - 1e-9)
 
 
-class SquareRoot:
+class SquareRoot(BatchPolicy):
     """Square-root staffing: the fewest workers with which, by Erlang's C formula, at most a share of the tasks waits.
 
     The offered load is the arrival rate of the last cycle times the mean service time; the least such k grows like
@@ -260,14 +226,7 @@ class SquareRoot:
             )
         self._waiting, self._service, self._most = waiting, service, most
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, 1)."""
         o = np.asarray(observation, dtype=np.float64)
         waits = erlang_c(o[:, ARRIVALS] * self._service, self._most)

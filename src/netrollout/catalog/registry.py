@@ -185,9 +185,12 @@ def context(name: str, /, **options: Any) -> Context:
     return Context(base, model, make(name, **options, side="plant"), int(options.get("seed", 0)))
 
 
-def make_env(name: str, **options: Any) -> gymnasium.Env[Any, Any]:
-    """Make a system as a Gymnasium environment: the entry point of the ids netrollout/<System>-v0."""
-    return NetEnv(make(name, **options))
+def make_env(name: str, flat: bool = False, render_mode: str | None = None, **options: Any) -> gymnasium.Env[Any, Any]:
+    """Make a system as a Gymnasium environment: the entry point of the ids netrollout/<System>-v0.
+
+    `flat` and `render_mode` are those of `NetEnv`, the options those of `make`.
+    """
+    return NetEnv(make(name, **options), flat, render_mode)
 
 
 def _mesh(name: str, options: Options) -> Mesh:

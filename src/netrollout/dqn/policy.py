@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netrollout import arrays
-from netrollout.batch import joint_actions, joint_feasible
+from netrollout.batch import BatchPolicy, joint_actions, joint_feasible
 from netrollout.types import Floats, InputError, Ints
 
 KIND = "a saved Q-network; `netrollout train SYSTEM dqn` writes one"
 Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
-class DqnPolicy:
+class DqnPolicy(BatchPolicy):
     """Chooses the action of the highest value of a network with rectified layers.
 
     Parameters
@@ -60,15 +60,8 @@ class DqnPolicy:
         found: NDArray[np.float32] = x @ weight.T + bias
         return found
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
-        """Return greedy actions (B, K); `deterministic` is not obeyed, exploring belongs to training."""
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
+        """Return greedy actions (B, K); exploring belongs to training."""
         values = self.values(observation)
         if action_masks is not None:
             values = np.where(joint_feasible(np.asarray(action_masks, dtype=bool), self.levels), values, -np.inf)

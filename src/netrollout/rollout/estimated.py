@@ -40,14 +40,7 @@ class EstimatedRollout(TruncatedRollout):
 
     _system: Estimating
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, K) and what is remembered."""
         base = None if state is None else state.base
         u, base = self._base.predict(observation, base, episode_start, deterministic=True)

@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netrollout import batch
+from netrollout.batch import BatchPolicy
 from netrollout.rollout.candidates import Candidates, every_action
 from netrollout.rollout.truncated import Terminal, feasible_actions, take_memory
 from netrollout.types import Floats, InputError, Ints, Policy, State, System
 
 
-class FortifiedRollout:
+class FortifiedRollout(BatchPolicy):
     """Rollout on a deterministic model that keeps its best plan.
 
     Its memory holds the base policy's memory and the plan (B, T - 1, K) of every lane.
@@ -61,14 +62,7 @@ class FortifiedRollout:
         self._system, self._base, self._rng, self._horizon = system, base, rng, horizon
         self._terminal, self._candidates = terminal, candidates
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return the first actions (B, K) of the best plans, and the memory with what is left of them."""
         before, plan = (None, None) if state is None else state
         u, memory = self._base.predict(observation, before, episode_start, deterministic=True)

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netrollout.batch import joint_actions
+from netrollout.batch import BatchPolicy, joint_actions
 from netrollout.dp.mdp import MDP
 from netrollout.dp.solve import (
     checked_table,
@@ -194,7 +194,7 @@ def fortified_table(mdp: MDP, base: Ints, proposed: Ints) -> Ints:
     return np.where(accept, proposed, base)
 
 
-class RolloutPolicy:
+class RolloutPolicy(BatchPolicy):
     """The rollout policy of `rollout_table`, decided state by state as it is asked, and remembered.
 
     Parameters
@@ -249,14 +249,7 @@ class RolloutPolicy:
             self._decided[missing] = choose(q, self._tolerance, self._base[missing])
         return self._decided[states]
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, K); infeasible ones are never proposed, so `action_masks` is not read."""
         index = self._system.index(self._system.state_of(observation))
         return self._joint[self.decide(index)], state

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netrollout import batch
+from netrollout.batch import BatchPolicy
 from netrollout.dp.mdp import MDP
 from netrollout.dp.solve import Solution, choose, evaluate_policy, q_factors, tie_tolerance
 from netrollout.rollout.lookahead import q_rollout
@@ -133,7 +134,7 @@ def multiagent_policy_iteration(mdp: MDP, levels: batch.Levels, base: Any, limit
         table = better
 
 
-class MultiagentRollout:
+class MultiagentRollout(BatchPolicy):
     """Multi-agent rollout by simulation on any model, with the estimates of `netrollout.rollout.TruncatedRollout`.
 
     All comparisons of a decision meet the same disturbances; a component leaves its setting only if the mean paired
@@ -187,14 +188,7 @@ class MultiagentRollout:
         self._order = _checked_order(order, len(self._sizes))
         self.model_steps = 0
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, K) and the base policy's memory, which has seen the same observations."""
         u, memory = self._base.predict(observation, state, episode_start, deterministic=True)
         w = self._system.disturbance(self._rng, (self._horizon + 1, len(u), self._samples))

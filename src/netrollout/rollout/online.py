@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netrollout.batch import joint_actions
+from netrollout.batch import BatchPolicy, joint_actions
 from netrollout.dp.mdp import MDP
 from netrollout.dp.solve import choose, evaluate_policy, tie_tolerance
 from netrollout.rollout.lookahead import q_rollout
 from netrollout.types import Enumerable, Ints
 
 
-class OnlineImprovement:
+class OnlineImprovement(BatchPolicy):
     """One-step rollout that keeps its improvements.
 
     The decisions depend on the states met before, and lanes share what they learn: run one lane, or one object per
@@ -58,14 +58,7 @@ class OnlineImprovement:
         self.value = evaluate_policy(mdp, self.table).value
         self.improvements = 0
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Improve the policy in the states that are seen and return its actions (B, K)."""
         index = self._system.index(self._system.state_of(observation))
         q = q_rollout(self._mdp, self.value, 1, index)

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netrollout import batch
+from netrollout.batch import BatchPolicy
 from netrollout.rollout.candidates import Candidates, every_action
 from netrollout.types import Bools, Floats, InputError, Ints, Policy, State, System
 
@@ -201,7 +202,7 @@ def _map_memory(memory: Any, change: Callable[[Any], Any]) -> Any:
     return change(np.asarray(memory))
 
 
-class TruncatedRollout:
+class TruncatedRollout(BatchPolicy):
     """Rollout by simulation on a model.
 
     Parameters
@@ -259,14 +260,7 @@ class TruncatedRollout:
         self._candidates, self._select, self._halving, self._watch = candidates, select, halving, watch
         self.model_steps = 0
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, K) and the base policy's memory, which has seen the same observations."""
         u, memory = self._base.predict(observation, state, episode_start, deterministic=True)
         return self.improve(self._system.state_of(observation), np.asarray(u), memory), memory

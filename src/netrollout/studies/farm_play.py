@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netrollout.batch import BatchPolicy
 from netrollout.evaluate import simulate
 from netrollout.seeding import spawn
 from netrollout.systems.serverless import Farm
@@ -46,20 +47,13 @@ class Played:
     steady: Floats
 
 
-class Recorded:
+class Recorded(BatchPolicy):
     """Plays actions (T, N, 1) cycle by cycle; its memory is the cycle (N,)."""
 
     def __init__(self, actions: Ints) -> None:
         self._actions = actions
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (N, 1)."""
         cycle = np.zeros(len(observation), dtype=np.int64) if state is None else state
         return self._actions[cycle, np.arange(len(cycle))], cycle + 1

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from netrollout.batch import BatchPolicy
 from netrollout.types import Bools, Floats, InputError, Ints, Step
 
 MOST_WORKERS = 4
@@ -217,7 +218,7 @@ def _within(numbers: Ints, least: int, most: int) -> Ints:
     return clipped
 
 
-class Alone:
+class Alone(BatchPolicy):
     """The fleet's base policy: each queue looks at itself and knows nothing of the budget.
 
     It adds a worker where more wait than it has workers, and takes one away where nothing waits.
@@ -230,14 +231,7 @@ class Alone:
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, K), feasible ones."""
         x = self._fleet.state_of(observation)
         more = (x.waiting > x.workers) & (x.workers < MOST_WORKERS)

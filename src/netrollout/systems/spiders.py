@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from netrollout.batch import BatchPolicy
 from netrollout.types import Bools, Floats, InputError, Ints, Step
 
 MOVES = np.array([[0, 0], [-1, 0], [1, 0], [0, -1], [0, 1]])  # rows, columns: stay, up, down, left, right
@@ -210,7 +211,7 @@ class Spiders:
         return w, np.array(list(itertools.product(weights, repeat=n))).prod(axis=1)
 
 
-class Nearest:
+class Nearest(BatchPolicy):
     """The base policy: every spider goes one step along a shortest path to the fly nearest to itself.
 
     Of flies that are equally near it takes the one with the lowest number, of the paths the one that goes along the row
@@ -224,14 +225,7 @@ class Nearest:
     def __init__(self, world: Spiders) -> None:
         self._world = world
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, M), feasible ones."""
         x = self._world.state_of(observation)
         columns = self._world.columns

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netrollout import arrays
-from netrollout.batch import joint_actions, joint_feasible
+from netrollout.batch import BatchPolicy, joint_actions, joint_feasible
 from netrollout.tabular.discretise import Bins
 from netrollout.types import Floats, InputError, Ints
 
@@ -21,7 +21,7 @@ TIES = ("least", "largest")
 KIND = "a saved table; `netrollout train SYSTEM sarsa` writes one"
 
 
-class TabularPolicy:
+class TabularPolicy(BatchPolicy):
     """Chooses an action of the highest learned value.
 
     Parameters
@@ -52,15 +52,8 @@ class TabularPolicy:
         self._joint = joint_actions(self.levels)
         self._order = preference(self.levels, ties)
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
-        """Return greedy actions (B, K); `deterministic` is not obeyed, exploring belongs to training."""
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
+        """Return greedy actions (B, K); exploring belongs to training."""
         values = self.q[self.bins.index(observation)]
         if action_masks is not None:
             allowed = joint_feasible(np.asarray(action_masks, dtype=bool), self.levels)

@@ -1,0 +1,54 @@
+"""Every policy by name answers one observation (D,) and a batch (B, D), as those of Stable-Baselines3 do."""
+
+import numpy as np
+import pytest
+
+from netrollout.catalog import context, make_policy, systems
+from netrollout.policies import COMBINATORS, PLAIN
+from netrollout.types import InputError
+
+SHORT = {"ppo": "ppo(steps=64)", "dqn": "dqn(steps=64)", "sarsa": "sarsa(episodes=2)",
+         "qlearning": "qlearning(episodes=2)"}  # fmt: skip
+NAMES = [*(SHORT.get(head, head) for head in PLAIN), "rollout(random)", "rollout(hpa, horizon=2, samples=2)",
+         "rollout(static, horizon=2, samples=2)", "rollout(greedy)", "multiagent(static, horizon=2, samples=2)",
+         "multiagent(random)", "walk(static)", "retrain(static)"]  # fmt: skip
+PER_SYSTEM = 4  # names at least; the walk has random, optimal, oracle and what acts on them
+
+
+def pairs(worlds):
+    """Every name that the system has, with two equal policies of that name."""
+    for name in NAMES:
+        try:
+            yield name, make_policy(name, worlds), make_policy(name, worlds)
+        except InputError:
+            continue
+
+
+def same(a, b):
+    if isinstance(a, tuple):
+        return all(same(x, y) for x, y in zip(a, b, strict=True))
+    return np.array_equal(a, b)
+
+
+def test_every_kind_of_name_is_tried():
+    assert {name.split("(")[0] for name in NAMES} == {*PLAIN, *COMBINATORS}
+
+
+@pytest.mark.parametrize("system", systems())
+def test_one_observation_is_answered_as_a_batch_of_one(system):
+    worlds = context(system) if system == "walk" else context(system, phase="after")
+    plant, tried = worlds.plant, 0
+    for name, policy, twin in pairs(worlds):
+        rng, memory, memories, begins = np.random.default_rng(0), None, None, True
+        x = plant.initial(rng, 1)
+        for _ in range(3):
+            one, memory = policy.predict(plant.observe(x)[0], memory, begins)
+            many, memories = twin.predict(plant.observe(x), memories, np.array([begins]))
+            assert one.shape == (len(plant.levels),) and np.array_equal(one[None], many), name
+            assert same(memory, memories), name
+            x, begins = plant.step(x, many, rng).state, False
+        one, _ = policy.predict(plant.observe(x)[0], memory, False, action_masks=plant.feasible(x)[0])
+        many, _ = twin.predict(plant.observe(x), memories, np.array([False]), action_masks=plant.feasible(x))
+        assert np.array_equal(one[None], many), name
+        tried += 1
+    assert tried >= PER_SYSTEM
