@@ -310,14 +310,19 @@ def seen(mesh, busy, level):
     ],
 )
 def test_the_autoscaler_follows_kubernetes_algorithm(mesh, planner, busy, level, move):
-    u = planner.actions[Hpa(mesh, target=0.5, window=1).act(seen(mesh, busy, level))]
+    u = planner.actions[Hpa(mesh, target=0.5, routing=1, window=1).act(seen(mesh, busy, level))]
     assert u.tolist() == [1, 1 + move]
 
 
 def test_the_autoscaler_waits_before_it_scales_down(mesh, planner):
-    hpa = Hpa(mesh, target=0.5, window=3)
+    hpa = Hpa(mesh, target=0.5, routing=1, window=3)
     moves = [planner.actions[hpa.act(seen(mesh, busy, 2))][1] - 1 for busy in (0.5, 0.1, 0.1, 0.1)]
     assert moves == [0, 0, 0, -1]
+
+
+def test_the_autoscaler_walks_to_the_routing_weight_that_it_was_tuned_with(mesh, planner):
+    actions = [planner.actions[Hpa(mesh, 0.5, routing).act(seen(mesh, 0.5, 1))].tolist() for routing in (0, 1, 2)]
+    assert actions == [[0, 1], [1, 1], [2, 1]]
 
 
 # -- the cycle

@@ -7,6 +7,8 @@ from netrollout.adapt import STRATEGIES, held_rewards
 from netrollout.catalog.closed_loop import (
     DETECTOR,
     SETTING,
+    TARGETS,
+    _tuned_autoscaler,
     controller,
     live,
     make_loop,
@@ -86,6 +88,13 @@ def test_the_live_day_goes_from_the_lowest_load_to_the_highest():
     plant = live(make_loop("S4"), 50, 0)
     day = plant._change.day
     assert (day.mean - day.amplitude, day.mean + day.amplitude) == pytest.approx((12.0, 28.0))
+
+
+def test_the_autoscaler_is_tuned_under_noise_and_takes_the_median_of_what_ties(loop):
+    target, level = loop.autoscaler
+    assert TARGETS[0] < target < TARGETS[-1] and 0 <= level < len(loop.model.controls[0].levels)
+    alone = np.full(loop.busy[0].shape, loop.busy[0].mean())
+    assert _tuned_autoscaler(loop.model, loop.planner, alone, loop.resting)[0] != TARGETS[0], "not the first of ties"
 
 
 def test_the_constrained_controller_stays_within_the_bound_where_it_can(loop):

@@ -71,7 +71,7 @@ def test_the_load_moves_and_a_trace_is_replayed(run, tmp_path):
     [
         (("--plant", "cloud"), "--plant cloud: choose one of simulator, testbed, trace"),
         (("--scenario", "S9"), "unknown scenario 'S9' of the closed loop; known: S2, S2-slow, S2-kill, S3, S4"),
-        (("--scenario", "S2-slow"), "scenario S2-slow is known on the testbed only; the simulator has S2 and S3"),
+        (("--scenario", "S2-slow"), "scenario S2-slow is known on the testbed only; the simulator has S2, S3"),
         (("--policy", "ppo"), "unknown policy 'ppo' of the closed loop; known: none, static"),
         (("--policy", "hpa", "--explore", "epsilon"), "--explore epsilon: hpa does not plan; give one of retrain"),
         (("--explore", "ucb"), "unknown exploration 'ucb'; known: none, epsilon, optimism, thompson"),
@@ -79,6 +79,8 @@ def test_the_load_moves_and_a_trace_is_replayed(run, tmp_path):
         (("--resume", "--log", "no.jsonl"), "--log no.jsonl does not exist; leave out --resume"),
         (("--log", "nowhere/a.jsonl"), "--log nowhere/a.jsonl: give a file in a folder that exists"),
         (("--foreign-limit", 1), "--foreign-limit belongs to --plant testbed"),
+        (("--priority", "normal"), "--priority belongs to --plant testbed"),
+        (("--plant", "testbed", "--priority", "high"), "--priority 'high' must be one of realtime, normal"),
         (("--report", "a.md"), "--at, --report and --json belong to --spec and --trace"),
         (("--spec", "a.yaml", "--trace", "a.csv", "--policy", "walk"), "--policy belongs to the loop on a plant"),
         (("--spec", "a.yaml"), "--spec and --trace go together: give both or neither"),

@@ -37,7 +37,8 @@ def grid(**names: str) -> Mesh:
 
 def row(**changes: Any) -> dict[str, Any]:
     return {"t": 1.0, "duration": 2.0, "l_compute": 20.0, "cl_compute": 20.0, "d_compute": 0.04, "d_compute_p90": 0.1,
-            "n_compute": 40, "timeout_compute": 0, "busy_1": 0.5, "foreign_cpu": 0.0, "steal": 0.0, "fault": "",
+            "n_compute": 40, "timeout_compute": 0, "late_compute": 0.1, "busy_1": 0.5, "queue_1": 0, "queue_2": 0,
+            "busy_seconds_1": 1.0, "busy_seconds_2": 0.2, "foreign_cpu": 0.0, "steal": 0.0, "fault": "",
             **changes}  # fmt: skip
 
 

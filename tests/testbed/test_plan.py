@@ -96,4 +96,13 @@ def test_each_shipped_plan_is_good(file: Path) -> None:
 
 
 def test_there_are_shipped_plans() -> None:
-    assert [file.stem for file in SHIPPED] == ["pilot", "s1", "s2_after", "s2_before", "s3", "search"]
+    assert [file.stem for file in SHIPPED] == [
+        "pilot",
+        "release_after",
+        "release_before",
+        "s1",
+        "s2_after",
+        "s2_before",
+        "s3",
+        "search",
+    ]

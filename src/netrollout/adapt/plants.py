@@ -81,8 +81,8 @@ class SimulatedPlant:
         Of the disturbances.
     load : int
         Level of the load at first; while unchanged it stays there.
-    busy : pair of (G,) float64, optional
-        Share of node 1's worker time in use at every grid point, before and after.
+    busy : pair of (G, Q) float64, optional
+        Share of node 1's worker time in use in windows of every grid point, before and after.
     cycle : int
         Number of the first cycle; above 0 where a run is resumed.
     """
@@ -124,10 +124,13 @@ class SimulatedPlant:
         step = world.transition(self._x, np.asarray(u)[None], w)
         setting: Ints = step.state.setting[0]
         grid = int(world.index(MeshState(setting[None], self._x.load))[0])
-        busy = float("nan") if self._busy is None else float(self._busy[phase][grid])
+        busy = float("nan") if self._busy is None else self._drawn(self._busy[phase][grid])
         d = np.array([step.metrics[f"d_{name}"][0] for name in world.services])
         self._cycle, self._x = self._cycle + 1, step.state
         return Window(setting, load, d, busy=busy, expected=float(self._rewards[phase][grid]))
+
+    def _drawn(self, windows: Floats) -> float:
+        return float(windows[int(spawn(self._seed, "busy", self._cycle).random() * len(windows))])
 
 
 class RecordedPlant:

@@ -65,12 +65,17 @@ class Follow:
         return int(self._table[sight.index])
 
 
+def routing_of(mesh: Mesh) -> int:
+    """Return the index of the first routing weight among the controls."""
+    return next(k for k, control in enumerate(mesh.controls) if control.name.startswith("p_"))
+
+
 class Hpa:
     """Kubernetes' HorizontalPodAutoscaler on the workers of node 1.
 
     desired = ceil(current * busy / target), nothing being done while busy / target is within the tolerance of 1; down
     only to the largest desired of the last `window` cycles.  One level a cycle, as every controller here; the routing
-    stays where it is.
+    weight walks to the level that it was tuned with.
 
     Parameters
     ----------
@@ -78,21 +83,25 @@ class Hpa:
         Names its controls; the workers are ``c_1``.
     target : float
         Share of worker time in use.
+    routing : int
+        Level of the routing weight.
     tolerance : float
     window : int
         Cycles of the stabilisation window.
     """
 
-    def __init__(self, mesh: Mesh, target: float, tolerance: float = 0.1, window: int = 12) -> None:
+    def __init__(self, mesh: Mesh, target: float, routing: int, tolerance: float = 0.1, window: int = 12) -> None:
         self._k = [control.name for control in mesh.controls].index("c_1")
         self._workers = np.asarray(mesh.controls[self._k].levels)
         self._actions = [len(levels) for levels in mesh.levels]
         self._target, self._tolerance = target, tolerance
+        self._p, self._routing = routing_of(mesh), routing
         self._wanted: deque[float] = deque(maxlen=window)
 
     def act(self, sight: Sight) -> int:
         """Return a joint action."""
         u = np.ones(len(self._actions), dtype=np.int64)
+        u[self._p] += int(np.sign(self._routing - sight.setting[self._p]))
         if sight.window is not None and np.isfinite(sight.window.busy):
             u[self._k] += int(np.sign(self._desired(sight.window) - self._workers[sight.setting[self._k]]))
         top = len(self._workers) - 1

@@ -35,6 +35,7 @@ from netrollout.adapt import (
     moved,
 )
 from netrollout.adapt.physics import Curves, curves
+from netrollout.adapt.strategies import routing_of
 from netrollout.catalog.realise import learned as fitted
 from netrollout.catalog.realise import rows, split
 from netrollout.catalog.registry import make
@@ -42,6 +43,7 @@ from netrollout.catalog.scenario import load_scenario
 from netrollout.models import Queueing
 from netrollout.models.drift import make_detector
 from netrollout.policies import hold_table
+from netrollout.seeding import spawn
 from netrollout.systems.mesh import Mesh, MeshState, ResponseTable
 from netrollout.systems.queues import Pattern
 from netrollout.traces import shipped
@@ -54,6 +56,7 @@ DETECTOR, SETTING = "page-hinkley", 10.0  # see `netrollout.studies.closed_loop_
 TARGETS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # of the autoscaler
 TRAINING = 4  # cycles that a retraining takes: 10 s of training in cycles of 2.5 s
 SETTLING = 60  # cycles until every policy rests
+TUNING = 400  # cycles for which a pair of the autoscaler's numbers is tried
 
 LIVE = {
     "S2": "the service gets heavier, as in the trace",
@@ -62,6 +65,7 @@ LIVE = {
     "S3": "the load starts to move",
     "S4": "the load starts to follow a day of 48 cycles with bursts, on the grid of S3",
 }
+SIMULATED = ("S2", "S3")
 DAY = 48  # cycles of the live day
 
 
@@ -77,14 +81,14 @@ class Loop:
         What the controller knows: the model from before the change, on the grid of after it.
     before, after : Mesh
         The simulated plant; `after` is also what the oracles plan on.
-    busy : pair of (G,) share of node 1's worker time in use, before and after
+    busy : pair of (G, Q) share of node 1's worker time in use in the windows of the trace, before and after
     base : (S,) joint actions of the base policy
     planner : Planner
     resting : (M,) where the base policy rests
     curves : Curves
         Of a queueing formula fit on the same visits as the model.
-    target : float
-        Of the autoscaler: the one of `TARGETS` that earns most on the model from before the change.
+    autoscaler : (float, int)
+        Its target, one of `TARGETS`, and the level of its routing weight: what earns most before the change.
     """
 
     name: str
@@ -96,7 +100,7 @@ class Loop:
     planner: Planner
     resting: Ints
     curves: Curves
-    target: float
+    autoscaler: tuple[float, int]
 
 
 @lru_cache(maxsize=16)
@@ -122,13 +126,15 @@ def make_loop(name: str, seed: int = 0, refit: int | None = None) -> Loop:
     base = planner.base(model)
     busy = (_busy(system, "before", after), _busy(system, "after", after))
     resting = rest(model, planner, Follow(base), _start(model))
-    target = _best_target(model, planner, busy[0], resting)
-    return Loop(name, model, replace(before, load_move=0.0), after, busy, base, planner, resting, hypotheses, target)
+    autoscaler = _tuned_autoscaler(model, planner, busy[0], resting)
+    return Loop(
+        name, model, replace(before, load_move=0.0), after, busy, base, planner, resting, hypotheses, autoscaler
+    )
 
 
 def _system(name: str) -> str:
     """Return the system whose traces tell of a scenario; the live day has the controls and loads of S3."""
-    return "mesh-s3" if name == "S4" else f"mesh-{name[:2].lower()}"
+    return {"S4": "mesh-s3"}.get(name, f"mesh-{name[:2].lower()}")
 
 
 def _mesh(system: Any) -> Mesh:
@@ -157,32 +163,49 @@ def _start(mesh: Mesh) -> Ints:
 
 
 def _busy(system: str, phase: Any, mesh: Mesh) -> Floats:
-    """Return the mean share of node 1's worker time in use at every grid point of the mesh, (G,)."""
+    """Return the share of node 1's worker time in use in windows of every grid point of the mesh, (G, Q)."""
     frame = rows(load_scenario(system), "after" if len(mesh.loads) > 1 else phase)
-    mean: Floats = frame.groupby("grid")["busy_1"].mean().reindex(range(mesh.n_states)).to_numpy()
-    return mean
+    windows = frame.groupby("grid")["busy_1"].apply(np.asarray).reindex(range(mesh.n_states))
+    return np.stack([np.resize(values, max(map(len, windows))) for values in windows])
 
 
-def rest(model: Mesh, planner: Planner, rule: Rule, setting: Ints, busy: Floats | None = None) -> Ints:
+def rest(model: Mesh, planner: Planner, rule: Rule, setting: Ints) -> Ints:
     """Return where a rule rests, (M,), load unmoved at its first level."""
-    window = None
     for _ in range(SETTLING):
         x = MeshState(setting[None], np.zeros(1, dtype=np.int64))
-        setting = moved(model, setting, planner.actions[rule.act(Sight(int(model.index(x)[0]), setting, window))])
-        grid = int(model.index(MeshState(setting[None], x.load))[0])
-        window = Window(setting, 0, np.empty(0), busy=float("nan") if busy is None else float(busy[grid]))
+        setting = moved(model, setting, planner.actions[rule.act(Sight(int(model.index(x)[0]), setting, None))])
     return setting
 
 
-def _best_target(model: Mesh, planner: Planner, busy: Floats, resting: Ints) -> float:
-    """Return the autoscaler's target that earns most before the change, from the base policy's resting state."""
-    reward = held_rewards(model)
+def _tuned_autoscaler(model: Mesh, planner: Planner, busy: Floats, resting: Ints) -> tuple[float, int]:
+    """Return the autoscaler's target and the level of its routing weight that earn most before the change.
 
-    def earned(target: float) -> float:
-        x = rest(model, planner, Hpa(model, target), resting, busy)
-        return float(reward[int(model.index(MeshState(x[None], np.zeros(1, dtype=np.int64)))[0])])
+    Every pair runs `TUNING` cycles on the model from the base policy's resting state, and sees the utilisation of
+    single windows, as it will live.  Of the targets within a standard error of the best the median is taken.
+    """
+    rewards = held_rewards(model)
 
-    return max(TARGETS, key=earned)
+    def earned(target: float, level: int) -> Floats:
+        rule, setting, window, found = Hpa(model, target, level), resting, None, np.empty(TUNING)
+        for cycle, u in enumerate(spawn(0, "autoscaler").random(TUNING)):
+            grid = int(model.index(MeshState(setting[None], np.zeros(1, dtype=np.int64)))[0])
+            setting = moved(model, setting, planner.actions[rule.act(Sight(grid, setting, window))])
+            grid = int(model.index(MeshState(setting[None], np.zeros(1, dtype=np.int64)))[0])
+            window = Window(setting, 0, np.empty(0), busy=float(busy[grid, int(u * busy.shape[1])]))
+            found[cycle] = rewards[grid]
+        return found
+
+    levels = range(len(model.controls[routing_of(model)].levels))
+    runs = {(target, level): earned(target, level) for target in TARGETS for level in levels}
+    best = max(runs, key=lambda pair: float(runs[pair].mean()))
+    near = [target for target in TARGETS if _tied(runs[best], runs[target, best[1]])]
+    return near[(len(near) - 1) // 2], best[1]
+
+
+def _tied(best: Floats, other: Floats) -> bool:
+    """Return whether a run earns as much as the best within a standard error of their paired difference."""
+    gap = best - other
+    return bool(gap.mean() <= gap.std(ddof=1) / np.sqrt(len(gap)))
 
 
 def controller(loop: Loop, policy: str, exploration: str = "none", seed: int = 0, change_at: int = 0) -> Controller:
@@ -228,7 +251,7 @@ def _rule(loop: Loop, policy: str, change_at: int) -> Rule | None:
     if policy in ADAPTIVE:
         return None
     if policy == "hpa":
-        return Hpa(loop.model, loop.target)
+        return Hpa(loop.model, *loop.autoscaler)
     if policy in ("rollout-true", "optimum"):
         return _Informed(loop, change_at, "dp" if policy == "optimum" else "rollout")
     targets = {"none": _start, "static": best_setting, "static-new": lambda model: best_setting(loop.after)}
@@ -257,8 +280,8 @@ def simulated(loop: Loop, change_at: int, seed: int, x: MeshState | None = None,
     InputError
         If no trace tells how the scenario goes on after its change.
     """
-    if loop.name not in ("S2", "S3"):
-        raise InputError(f"scenario {loop.name} is known on the testbed only; the simulator has S2 and S3")
+    if loop.name not in SIMULATED:
+        raise InputError(f"scenario {loop.name} is known on the testbed only; the simulator has {', '.join(SIMULATED)}")
     at = x or MeshState(loop.resting[None], np.zeros(1, dtype=np.int64))
     return SimulatedPlant(loop.before, loop.after, change_at, at.setting[0], seed, int(at.load[0]), loop.busy, cycle)
 
@@ -285,9 +308,12 @@ def recorded(loop: Loop, phase: str = "after") -> RecordedPlant:
 
 
 def live(
-    loop: Loop, change_at: int, seed: int, x: MeshState | None = None, cycle: int = 0, foreign_limit: float = 0.5
+    loop: Loop, change_at: int, seed: int, x: MeshState | None = None, cycle: int = 0, **options: Any
 ) -> LivePlant:
-    """Return the live mesh, at the base policy's resting state or in state x at a later cycle."""
+    """Return the live mesh, at the base policy's resting state or in state x at a later cycle.
+
+    `options` are `foreign_limit` and `priority` of the live plant.
+    """
     from netrollout.testbed.live import Change, LivePlant
 
     scenario = load_scenario(_system(loop.name))
@@ -304,7 +330,7 @@ def live(
     }
     at = x or MeshState(loop.resting[None], np.zeros(1, dtype=np.int64))
     return LivePlant(loop.after, demand, changes[loop.name], change_at, at.setting[0], seed, int(at.load[0]), cycle,
-                     foreign_limit=foreign_limit)  # fmt: skip
+                     **options)  # fmt: skip
 
 
 def _live_day(grid: Mesh) -> Pattern:

@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from netrollout.systems.mesh import MeshState
 
 PLANTS = ("simulator", "testbed", "trace")
-OF_THE_LOOP = ("plant", "scenario", "policy", "explore", "cycles", "change_at", "log", "resume", "foreign_limit")
+OF_THE_LOOP = (
+    "plant",
+    "scenario",
+    "policy",
+    "explore",
+    "cycles",
+    "change_at",
+    "log",
+    "resume",
+    "foreign_limit",
+    "priority",
+)
 SHOWN = 12  # cycles in the live view
 
 
@@ -48,6 +59,9 @@ def adapt(
         float | None,
         typer.Option("--foreign-limit", min=0.0, help="Testbed: cores of other processes that mark a window; 0.5."),
     ] = None,
+    priority: Annotated[
+        str | None, typer.Option("--priority", help="Testbed: realtime where it may be had, or normal; realtime.")
+    ] = None,
     spec: Annotated[Path | None, typer.Option("--spec", metavar="FILE", help="Your own system (YAML).")] = None,
     trace: Annotated[Path | None, typer.Option("--trace", metavar="FILE", help="Its trace (CSV).")] = None,
     at: Annotated[str | None, typer.Option("--at", metavar="SETTING", help="Where your system stands.")] = None,
@@ -72,6 +86,8 @@ def adapt(
         raise InputError(f"--plant {plant}: choose one of {', '.join(PLANTS)}")
     if foreign_limit is not None and plant != "testbed":
         raise InputError(f"--foreign-limit belongs to --plant testbed; the {plant} shares its time with nobody")
+    if priority is not None and plant != "testbed":
+        raise InputError(f"--priority belongs to --plant testbed; the {plant} runs in no real time")
     if resume and log is None:
         raise InputError("--resume needs the --log to go on with")
     with _one_line_errors():
@@ -85,7 +101,7 @@ def adapt(
             seed,
             log,
             resume,
-            0.5 if foreign_limit is None else foreign_limit,
+            _testbed_options(foreign_limit, priority) if plant == "testbed" else {},
         )
 
 
@@ -102,7 +118,7 @@ def _one_line_errors() -> Iterator[None]:
 
 def _loop(
     plant: str, scenario: str, policy: str, explore: str, cycles: int, change_at: int, seed: int, log: Path | None,
-    resume: bool, foreign_limit: float,
+    resume: bool, options: dict[str, Any],
 ) -> None:  # fmt: skip
     from netrollout.adapt import Journal, replay
     from netrollout.catalog.closed_loop import controller, make_loop
@@ -116,11 +132,11 @@ def _loop(
         journal = None
         if log is not None:
             header = {"plant": plant, "scenario": scenario, "policy": policy, "explore": explore, "seed": seed,
-                      "change_at": change_at, **_machine(plant, foreign_limit)}  # fmt: skip
+                      "change_at": change_at, **_machine(options)}  # fmt: skip
             journal = stack.enter_context(Journal(log, header, resume))
             x, done = replay(brain, journal.cycles, x), len(journal.cycles)
         try:
-            world = stack.enter_context(_plant(plant, worlds, change_at, seed, x, done, foreign_limit))
+            world = stack.enter_context(_plant(plant, worlds, change_at, seed, x, done, options))
             with _view(worlds, brain, policy, change_at) as show:
                 for _ in range(done, cycles):
                     record = brain.step(world)
@@ -144,23 +160,35 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _machine(plant: str, foreign_limit: float) -> dict[str, Any]:
-    if plant != "testbed":
+def _testbed_options(foreign_limit: float | None, priority: str | None) -> dict[str, Any]:
+    from netrollout.cli.testbed import settled
+
+    try:
+        got = settled(priority or "realtime")
+    except ValueError as error:
+        raise InputError(f"--{error}") from None
+    return {"foreign_limit": 0.5 if foreign_limit is None else foreign_limit, "priority": got}
+
+
+def _machine(options: dict[str, Any]) -> dict[str, Any]:
+    if not options:
         return {}
     from netrollout.testbed.campaign import machine
     from netrollout.testbed.envoy import envoy_version
+    from netrollout.testbed.priority import described
 
-    return {"machine": machine(), "envoy": envoy_version(), "foreign_limit": foreign_limit}
+    about = {"machine": machine(), "envoy": envoy_version(), "foreign_limit": options["foreign_limit"]}
+    return about | {"priority": described(options["priority"])}
 
 
 @contextmanager
 def _plant(
-    kind: str, worlds: Loop, change_at: int, seed: int, x: MeshState, done: int, foreign_limit: float
+    kind: str, worlds: Loop, change_at: int, seed: int, x: MeshState, done: int, options: dict[str, Any]
 ) -> Iterator[Plant]:
     from netrollout.catalog.closed_loop import live, recorded, simulated
 
     if kind == "testbed":
-        with live(worlds, change_at, seed, x, done, foreign_limit) as plant:
+        with live(worlds, change_at, seed, x, done, **options) as plant:
             yield plant
     elif kind == "simulator":
         yield simulated(worlds, change_at, seed, x, done)

@@ -33,7 +33,17 @@ SETTLE = 0.5  # s under load after the configuration has moved
 FOREIGN_LIMIT = 0.5  # cores
 BACKLOG = 3  # requests waiting per node that a moved configuration may begin with
 TIMEOUT = 5.0  # s
-KEPT_COLUMNS = ("t", "duration", "foreign_cpu", "steal", "fault")
+KEPT_COLUMNS = (
+    "t",
+    "duration",
+    "queue_1",
+    "queue_2",
+    "busy_seconds_1",
+    "busy_seconds_2",
+    "foreign_cpu",
+    "steal",
+    "fault",
+)
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,8 @@ class LivePlant:
         Length of a measuring window, s.
     foreign_limit : float
         Cores; a window in which other processes used more is marked.
+    priority : str
+        Of the testbed, see `netrollout.testbed.Mesh`.
 
     Raises
     ------
@@ -101,13 +113,15 @@ class LivePlant:
         cycle: int = 0,
         window: float = WINDOW,
         foreign_limit: float = FOREIGN_LIMIT,
+        priority: str = "realtime",
     ) -> None:
         for control in grid.controls:
             kind, _, which = control.name.partition("_")
             if not (kind in ("p", "b") and which in grid.services) and not (kind == "c" and which in ("1", "2")):
                 raise InputError(f"{grid.name}: the live mesh has no control {control.name}")
         self._grid, self._demand, self._change, self._change_at = grid, dict(demand), change, change_at
-        self._seed, self._cycle, self._window, self._foreign_limit = seed, cycle, window, foreign_limit
+        self._seed, self._cycle, self._window = seed, cycle, window
+        self._foreign_limit, self._priority = foreign_limit, priority
         self._x = MeshState(np.asarray(setting)[None], np.array([load]))
 
     def __enter__(self) -> Self:
@@ -124,8 +138,9 @@ class LivePlant:
     def _start(self) -> None:
         workers = [int(max(c.levels)) for c in self._grid.controls if c.name.startswith("c_")]
         # A run that is resumed must not repeat the arrivals it has already made.
-        self._live = Mesh(self._demand, max_workers=max(workers, default=1), timeout=TIMEOUT,
-                          seed=self._seed + 1000 * self._cycle).__enter__()  # fmt: skip
+        bounds = dict(zip(self._grid.services, self._grid.objective.bounds, strict=True))
+        self._live = Mesh(self._demand, bounds=bounds, max_workers=max(workers, default=1), timeout=TIMEOUT,
+                          seed=self._seed + 1000 * self._cycle, priority=self._priority).__enter__()  # fmt: skip
         if self._cycle >= self._change_at:
             self._alter()
         self._put(self._x.setting[0])
@@ -239,7 +254,8 @@ def window_of(
         reasons.append("no requests")
     notes = {key: row[key] for key in KEPT_COLUMNS} | {"backlog": backlog, "unusable": ", ".join(reasons)}
     for service in grid.services:
-        notes |= {key: row[key] for key in (f"l_{service}", f"n_{service}", f"timeout_{service}", f"d_{service}_p90")}
+        notes |= {key: row[key] for key in (f"{name}_{service}" for name in ("l", "n", "timeout", "late"))}
+        notes[f"d_{service}_p90"] = row[f"d_{service}_p90"]
     return Window(setting, load, d, busy=row["busy_1"], usable=not reasons, notes=notes)
 
 
