@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netrollout.evaluate import bootstrap, simulate
+from netrollout.evaluate import bootstrap, simulate, t_interval
 from netrollout.policies import RandomPolicy, TablePolicy
 from netrollout.seeding import spawn
 from netrollout.systems.toy import Walk
@@ -77,3 +77,30 @@ def test_crossed_seeds_do_not_average_out_over_refits():
 def test_bootstrap_refuses_nothing_and_nan(values):
     with pytest.raises(InputError, match="all finite"):
         bootstrap(np.array(values))
+
+
+def test_a_t_interval_is_that_of_a_textbook():
+    # Student 1908, the additional hours of sleep: mean 1.58, standard error .389, t(9) = 2.262
+    hours = np.array([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
+    found = t_interval(hours)
+    assert (found.value, found.n) == (pytest.approx(1.58), 10)
+    assert (found.low, found.high) == (pytest.approx(0.700, abs=1e-3), pytest.approx(2.460, abs=1e-3))
+
+
+def test_a_t_interval_counts_units_and_not_what_they_hold():
+    units = np.arange(6.0).reshape(3, 2)
+    assert t_interval(units) == t_interval(units.mean(axis=1))
+
+
+@pytest.mark.parametrize("n", [3, 6, 10])
+def test_a_t_interval_covers_what_it_says_with_few_units(n: int):
+    rng = np.random.default_rng(n)
+    found = [t_interval(rng.standard_normal(n)) for _ in range(2000)]
+    covered = np.mean([one.low <= 0.0 <= one.high for one in found])
+    assert covered == pytest.approx(0.95, abs=0.015)
+
+
+@pytest.mark.parametrize("values", [[1.0], [1.0, np.nan], 3.0])
+def test_a_t_interval_needs_two_finite_units(values: object):
+    with pytest.raises(InputError, match="needs at least two units, all finite"):
+        t_interval(np.array(values))

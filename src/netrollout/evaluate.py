@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
 from netrollout import batch
 from netrollout.seeding import spawn
@@ -163,6 +164,33 @@ def bootstrap(
     samples = reduce(values.ravel()[index])
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(float(reduce(values.reshape(1, -1))[0]), float(low), float(high), level, values.shape[0])
+
+
+def t_interval(values: Floats, level: float = 0.95) -> Estimate:
+    """Return the mean over independent units with Student's t interval, n - 1 degrees of freedom.
+
+    Unlike a percentile bootstrap it covers what it says with few units (Colas, Sigaud & Oudeyer 2018).
+
+    Parameters
+    ----------
+    values : (n, ...) float64
+        The first axis counts the units (runs, refits, trainings, or their paired differences); what a unit holds is
+        averaged first.
+    level : float
+        Coverage, between 0 and 1.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two units or a value is not finite.
+    """
+    units = np.asarray(values, dtype=float)
+    if units.ndim == 0 or len(units) < 2 or not np.isfinite(units).all():
+        raise InputError(f"a t interval of values of shape {units.shape} needs at least two units, all finite")
+    means = units.reshape(len(units), -1).mean(axis=1)
+    half = float(stdtrit(len(means) - 1, (1 + level) / 2) * means.std(ddof=1) / np.sqrt(len(means)))
+    value = float(means.mean())
+    return Estimate(value, value - half, value + half, level, len(means))
 
 
 def _mean(samples: Floats) -> Floats:
