@@ -11,6 +11,7 @@ from rich.table import Table
 
 from benchmarks.clock import Row, spread
 from netrollout.results import SCHEMA, encode, provenance
+from netrollout.store import write_file
 
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
 COLUMNS = ("section", "what", "peer", "ours", "peer's", "peer / ours: median [min, max]", "acceptance", "met")
@@ -87,6 +88,4 @@ def write(rows: list[Row], path: Path, options: dict[str, object]) -> None:
         "tables": {"benchmarks": {"columns": list(COLUMNS), "rows": [cells(row) for row in rows]}},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    partial.write_bytes(encode(record))
-    partial.replace(path)
+    write_file(path, encode(record))

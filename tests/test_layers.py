@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "netrollout"
 
 LAYERS = [
-    {"types", "batch", "seeding", "arrays"},
+    {"types", "batch", "seeding", "store"},
     {"systems", "dp"},
     {"traces", "models"},
     {"policies", "baselines"},

@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from netrollout.store import write_file
 from netrollout.types import InputError
 
 SCHEMA = 1
@@ -199,9 +200,9 @@ class Results:
         self._check(self.record["claims"])
         path = results_file(self.profile, self.notebook)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(self.record))
+        write_file(path, encode(self.record))
         ran = {"ran": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": time.monotonic() - self._began}
-        path.with_suffix(".live.json").write_bytes(encode(self._live | ran))
+        write_file(path.with_suffix(".live.json"), encode(self._live | ran))
         return path
 
 

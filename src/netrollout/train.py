@@ -6,11 +6,7 @@ Batch letters: B lanes, K action components, A joint actions, S states.
 from __future__ import annotations
 
 import difflib
-import io
-import json
 import time
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +20,11 @@ from sb3_contrib import MaskablePPO
 from netrollout.batch import BatchPolicy, joint_actions, joint_feasible, joint_index
 from netrollout.envs.vec import NetVecEnv
 from netrollout.scaling import extractor
+from netrollout.store import read_arrays, write_arrays
 from netrollout.types import Enumerable, Floats, InputError, Ints, System
 
 ALGORITHMS = ("ppo",)
+KIND = "a saved policy; `netrollout train SYSTEM ppo` writes one"
 PUBLISHED: dict[str, Any] = {
     "n_steps": 512,
     "batch_size": 64,
@@ -217,12 +215,10 @@ def critic_values(model: MaskablePPO, system: Enumerable) -> Floats:
 
 def save(model: MaskablePPO, path: str | Path) -> None:
     """Write the weights as arrays with their spaces as JSON (npz; nothing is pickled)."""
-    buffer = io.BytesIO()
     observation, levels = _shape(model)
     about = {"algo": "ppo", "observation": observation, "levels": levels}
     weights = {name: tensor.numpy() for name, tensor in model.policy.state_dict().items()}
-    np.savez_compressed(buffer, about=np.array(json.dumps(about)), **weights)
-    Path(path).write_bytes(buffer.getvalue())
+    write_arrays(path, about, weights)
 
 
 def load(path: str | Path, system: System) -> MaskablePPO:
@@ -233,16 +229,12 @@ def load(path: str | Path, system: System) -> MaskablePPO:
     InputError
         If the file is not there, is not a saved policy, or belongs to a system of another shape.
     """
-    stranger = InputError(f"{path} is not a saved policy; `netrollout train SYSTEM ppo` writes one")
+    about, arrays = read_arrays(path, KIND)
+    stranger = InputError(f"{path} is not {KIND}")
     try:
-        with open(path, "rb") as file:  # np.load would leave a damaged file open
-            arrays = dict(np.load(file, allow_pickle=False))
-        about = json.loads(str(arrays.pop("about")))
         found = (about["observation"], about["levels"])
         weights = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; `netrollout train SYSTEM ppo --out {path}` writes one") from None
-    except (KeyError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error):
+    except (KeyError, TypeError, ValueError):
         raise stranger from None
     model = begin(system, 0)
     _refuse_another_shape(str(path), found, model, system)

@@ -84,7 +84,7 @@ def test_a_trained_policy_is_named_by_its_file(tmp_path):
         (["evaluate", "walk", "random", "--json", "."], "is a folder"),
         (["compare", "mesh-s2", "static"], "at least two policies"),
         (["train", "walk", "a2c"], "unknown algorithm 'a2c'"),
-        (["train", "walk", "ppo", "--out", "no/folder/p.npz"], "there is no folder"),
+        (["train", "walk", "ppo", "--out", "no/folder/p.npz"], "its folder does not exist"),
         (["train", "walk", "ppo", "--out", "."], "is a folder"),
         (["evaluate", "walk", "ppo(file=absent.npz)"], "no such file"),
     ],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netrollout.models import Table, bootstrap_visits, certain, learned_system, load_table, save_table, tabulate
+from netrollout.models import Table, bootstrap_visits, certain, learned_system, tabulate
 from netrollout.systems.mesh import Control, Mesh, Objective, ResponseTable
 from netrollout.types import InputError
 
@@ -54,17 +54,3 @@ def test_bootstrap_draws_whole_visits_of_every_configuration():
 def test_bootstrap_refuses_a_visit_in_two_configurations():
     with pytest.raises(InputError, match="row 1: visit 0"):
         bootstrap_visits(np.array([0, 0]), np.array([1, 2]), np.random.default_rng(0))
-
-
-def test_table_survives_storing(tmp_path, mesh, surrogate):
-    table = tabulate(surrogate, mesh, q=3)
-    save_table(tmp_path / "table.npz", table)
-    np.testing.assert_array_equal(load_table(tmp_path / "table.npz").windows, table.windows)
-
-
-def test_other_files_are_refused(tmp_path):
-    (tmp_path / "text.npz").write_text("no table")
-    with pytest.raises(InputError, match="not a response table"):
-        load_table(tmp_path / "text.npz")
-    with pytest.raises(InputError, match="no such file"):
-        load_table(tmp_path / "none.npz")

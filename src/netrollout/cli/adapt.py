@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netrollout.cli.common import JsonFile, notice
+from netrollout.cli.common import JsonFile, notice, target
 from netrollout.seeding import SEEDS
 from netrollout.types import InputError
 
@@ -65,7 +65,7 @@ def adapt(
     spec: Annotated[Path | None, typer.Option("--spec", metavar="FILE", help="Your own system (YAML).")] = None,
     trace: Annotated[Path | None, typer.Option("--trace", metavar="FILE", help="Its trace (CSV).")] = None,
     at: Annotated[str | None, typer.Option("--at", metavar="SETTING", help="Where your system stands.")] = None,
-    report: Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Report on your system.")] = None,
+    report: Annotated[Path | None, target("--report", "Report on your system, .md or .json.")] = None,
     json: JsonFile = None,
 ) -> None:
     """Run the control cycle on a plant that changes, or, with --spec and --trace, on a system of your own."""

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from netrollout.evaluate import Estimate
+from netrollout.store import check_target, write_file
 from netrollout.types import InputError
 
 Settings = Annotated[
@@ -20,17 +21,22 @@ Settings = Annotated[
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Number of paired episodes, seeds 0 .. N-1.")]
 
 
-def _writable(path: Path | None) -> Path | None:
+def _writable(option: typer.CallbackParam, path: Path | None) -> Path | None:
     """Refuse a file that cannot be written before the work begins."""
-    if path is not None and (path.is_dir() or not path.parent.is_dir()):
-        raise InputError(f"--json {path}: {'is a folder' if path.is_dir() else 'its folder does not exist'}; {A_FILE}")
+    try:
+        if path is not None:
+            check_target(path)
+    except InputError as error:
+        raise InputError(f"{option.opts[0]} {error}") from None
     return path
 
 
-A_FILE = "give a file in a folder that exists"
-JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Also write the numbers here.", callback=_writable)
-]
+def target(option: str, help: str) -> Any:
+    """Return the option of a file that is written at the end; ``-`` is the standard output."""
+    return typer.Option(option, metavar="FILE", help=help, callback=_writable)
+
+
+JsonFile = Annotated[Path | None, target("--json", "Also write the numbers here; - prints them alone.")]
 
 
 def parse_settings(settings: Sequence[str] | None) -> dict[str, str]:
@@ -71,22 +77,14 @@ def show(estimate: Estimate) -> str:
 
 
 def write_json(path: Path | None, record: dict[str, Any]) -> None:
-    """Write a record, whole or not at all.
+    """Write a record, where a file is given."""
+    if path is not None:
+        write_file(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
 
-    Raises
-    ------
-    InputError
-        If the folder does not exist or cannot be written.
-    """
-    if path is None:
-        return
-    partial = path.with_name(path.name + ".part")
-    try:
-        partial.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise InputError(f"--json {path}: {error.strerror}; {A_FILE}") from None
+
+def printer(json: Path | None) -> Console:
+    """Return where tables are printed: the standard output belongs to the numbers alone where they go there."""
+    return Console(stderr=str(json) == "-")
 
 
 def notice(message: str) -> None:

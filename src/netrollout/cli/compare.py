@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from netrollout.catalog.judge import HOW, UNITS, judge
-from netrollout.cli.common import JsonFile, Seeds, Settings, estimate_record, parse_settings, show, write_json
+from netrollout.cli.common import JsonFile, Seeds, Settings, estimate_record, parse_settings, printer, show, write_json
 from netrollout.cli.evaluate import System
 from netrollout.evaluate import bootstrap
 from netrollout.types import InputError
@@ -38,6 +37,6 @@ def compare(
         how = HOW.format(n=seeds)
         record[result.policy] = {k: estimate_record(e, UNITS.get(k, "s"), how) for k, e in parts.items()}
         record[result.policy]["difference"] = estimate_record(difference, "reward", f"paired, {how}")
-    Console().print(table)
+    printer(json).print(table)
     write_json(json, {"schema": 1, "system": system, "reference": results[0].policy, "policies": record,
                       "options": parse_settings(settings), "seeds": list(range(seeds))})  # fmt: skip

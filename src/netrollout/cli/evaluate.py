@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from netrollout.catalog.judge import HOW, UNITS, judge
-from netrollout.cli.common import JsonFile, Seeds, Settings, estimate_record, parse_settings, show, write_json
+from netrollout.cli.common import JsonFile, Seeds, Settings, estimate_record, parse_settings, printer, show, write_json
 
 System = Annotated[str, typer.Argument(metavar="SYSTEM", help="A name that `netrollout systems` lists.")]
 
@@ -26,7 +25,7 @@ def evaluate(
     table = Table("measure", "value [95 % interval]", "unit", title=f"{result.policy} on {system}")
     for name, estimate in result.estimates.items():
         table.add_row(name, show(estimate), UNITS.get(name, "s"))
-    Console().print(table)
+    printer(json).print(table)
     values = {k: estimate_record(e, UNITS.get(k, "s"), HOW.format(n=seeds)) for k, e in result.estimates.items()}
     write_json(json, {"schema": 1, "system": system, "policy": result.policy, "options": parse_settings(settings),
                       "seeds": list(range(seeds)), "values": values})  # fmt: skip

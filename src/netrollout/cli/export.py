@@ -11,9 +11,9 @@ import typer
 from netrollout.catalog.daily import load_daily
 from netrollout.catalog.registry import MESHES, QUEUES
 from netrollout.catalog.scenario import load_scenario
-from netrollout.cli.own import write_whole
 from netrollout.connect.istio import Manifest, layout_of, to_yaml
 from netrollout.connect.values import parse_values
+from netrollout.store import write_file
 from netrollout.types import InputError
 
 app = typer.Typer(no_args_is_help=True, help="Take a configuration to another platform.")
@@ -57,7 +57,8 @@ def istio(
     if out is None:
         print(HINT + to_yaml(objects), end="")
     else:
-        write_whole("--out", _files(out, objects))
+        for path, text in _files(out, objects).items():
+            write_file(path, text)
 
 
 def _mesh(name: str) -> Any:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from netrollout.cli.common import write_json
+from netrollout.cli.common import printer, write_json
+from netrollout.store import write_file
 from netrollout.types import InputError
 
 SHOWN = 10  # actions in the terminal; the report has all
@@ -35,8 +35,8 @@ def run_own(
     InputError
         If anything given is wrong.
     """
-    if report is not None:
-        _check_target(report)
+    if report is not None and report.suffix not in (".md", ".json"):
+        raise InputError(f"--report {report}: expected a file that ends in .md or .json")
     from netrollout.connect.own import recommend  # the forests load for seconds: only where they are needed
     from netrollout.connect.recommendation import Recommendation, cells, ranked
     from netrollout.connect.recommendation import report as page
@@ -48,7 +48,7 @@ def run_own(
     for action in ranked(found)[:SHOWN]:
         label, _, *numbers = cells(action)
         table.add_row(label, *numbers, style="bold" if action is found.action else None)
-    console = Console()
+    console = printer(json)
     console.print(table)
     for line in (*found.why(), *found.notes):
         console.print(line, markup=False, highlight=False)
@@ -56,29 +56,4 @@ def run_own(
     if report is not None and report.suffix == ".json":
         write_json(report, found.record())
     elif report is not None:
-        write_whole("--report", {report: page(found)})
-
-
-def write_whole(option: str, files: dict[Path, str]) -> None:
-    """Write texts to files, each whole or not at all.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be written.
-    """
-    for path, text in files.items():
-        partial = path.with_name(path.name + ".part")
-        try:
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise InputError(f"{option} {path}: {error.strerror}; give a file in a folder that exists") from None
-
-
-def _check_target(report: Path) -> None:
-    if report.suffix not in (".md", ".json"):
-        raise InputError(f"--report {report}: expected a file that ends in .md or .json")
-    if report.is_dir() or not report.parent.is_dir():
-        raise InputError(f"--report {report}: give a file in a folder that exists")
+        write_file(report, page(found))

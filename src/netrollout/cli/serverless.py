@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netrollout.cli.common import JsonFile, notice, write_json
+from netrollout.cli.common import JsonFile, notice, printer, write_json
 from netrollout.types import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ def replay(
     json_file: JsonFile = None,
 ) -> None:
     """Re-simulate recorded episodes and compare the final QoS with what was recorded."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -55,8 +54,8 @@ def replay(
         record[name] = {"mean_absolute_error": error, "episodes": rows}
         means = [math.fsum(row[column] for row in rows) / len(rows) for column in ("simulated", "recorded")]
         table.add_row(escape(name), str(len(rows)), f"{means[0]:.4f}", f"{means[1]:.4f}", f"{error:.5f}")
+    printer(json_file).print(table)
     write_json(json_file, {"agents": record})
-    Console().print(table)
 
 
 def _agents(file: Path) -> dict[str, Any]:

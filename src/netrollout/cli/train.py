@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from netrollout.catalog import make
-from netrollout.cli.common import Settings, notice, parse_settings, write_json
+from netrollout.cli.common import Settings, notice, parse_settings, target, write_json
 from netrollout.cli.evaluate import System
 from netrollout.seeding import SEEDS
+from netrollout.store import check_target
 from netrollout.types import Floats, InputError
 
 TABLES = ("sarsa", "q-learning")
@@ -28,7 +29,7 @@ def train(
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Environment steps (dqn, ppo).")] = None,
     episodes: Annotated[int | None, typer.Option("--episodes", min=1, help="Episodes (sarsa, q-learning).")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=SEEDS - 1)] = 0,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Default: SYSTEM-ALGO.npz here.")] = None,
+    out: Annotated[Path | None, target("--out", "Default: SYSTEM-ALGO.npz here.")] = None,
     every: Annotated[int | None, typer.Option("--every", min=1, help="Length of a segment; default: a tenth.")] = None,
     evaluations: Annotated[int, typer.Option("--evaluations", min=1, help="Greedy episodes after each.")] = 10,
     published: Annotated[bool, typer.Option("--published", help="Settings of the published farm (not ppo).")] = False,
@@ -42,14 +43,11 @@ def train(
     """
     name = _algorithm(algorithm, algo)
     total = _length(name, steps, episodes)
-    target = out or Path(f"{system}-{name}.npz")
-    if not target.parent.is_dir():
-        raise InputError(f"--out {target}: there is no folder {target.parent}")
-    if target.is_dir():
-        raise InputError(f"--out {target}: is a folder; give a file")
+    file = out or Path(f"{system}-{name}.npz")
+    check_target(file)
     if published and name == "ppo":
         raise InputError("--published: has no meaning for ppo, which the published farm did not try")
-    checkpoint = target.with_name(target.name + ".checkpoint")
+    checkpoint = file.with_name(file.name + ".checkpoint")
     if resume and not checkpoint.exists():
         raise InputError(f"--resume: there is no {checkpoint}; leave --resume out to begin")
     options = parse_settings(settings)
@@ -63,10 +61,10 @@ def train(
         kept = f"{checkpoint} keeps the last segment; go on with --resume" if checkpoint.exists() else "nothing is kept"
         notice(f"netrollout: interrupted; {kept}")
         raise typer.Exit(130) from None
-    _save(learner, name, target)
-    write_json(target.with_name(target.name + ".curve.json"), {"schema": 1, "algorithm": name, **curve.record()})
+    _save(learner, name, file)
+    write_json(file.with_name(file.name + ".curve.json"), {"schema": 1, "algorithm": name, **curve.record()})
     spent = time.perf_counter() - begin
-    notice(f"{name} on {system}: {learner.done} {learner.unit} in {spent:.0f} s, written to {target}")
+    notice(f"{name} on {system}: {learner.done} {learner.unit} in {spent:.0f} s, written to {file}")
 
 
 def _world(system: str, options: dict[str, str]) -> Any:

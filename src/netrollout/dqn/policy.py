@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netrollout import arrays
 from netrollout.batch import BatchPolicy, joint_actions, joint_feasible
+from netrollout.store import read_arrays, write_arrays
 from netrollout.types import Floats, InputError, Ints
 
 KIND = "a saved Q-network; `netrollout train SYSTEM dqn` writes one"
@@ -74,7 +74,7 @@ class DqnPolicy(BatchPolicy):
             parts |= {f"w{k}": weight, f"b{k}": bias}
         if self.bounds is not None:
             parts |= {"low": self.bounds[0], "high": self.bounds[1]}
-        arrays.write(path, {"kind": "dqn", "layers": len(self.layers), "levels": self.levels}, parts)
+        write_arrays(path, {"kind": "dqn", "layers": len(self.layers), "levels": self.levels}, parts)
 
     @classmethod
     def load(cls, path: str | Path) -> DqnPolicy:
@@ -85,7 +85,7 @@ class DqnPolicy(BatchPolicy):
         InputError
             If the file is not there or is not a saved Q-network.
         """
-        about, found = arrays.read(path, KIND)
+        about, found = read_arrays(path, KIND)
         try:
             layers = [(found[f"w{k}"], found[f"b{k}"]) for k in range(about["layers"])]
             bounds = (found["low"], found["high"]) if "low" in found else None

@@ -1,13 +1,9 @@
 """From a fitted surrogate to a system: the response tabulated on the grid, and nothing else replaced.
 
-The model of a mesh is the mesh with another response table.  Tables are stored as arrays (npz, no pickle), which is all
-that a stored model needs: the surrogate is asked once, on the grid.
+The model of a mesh is the mesh with another response table: the surrogate is asked once, on the grid.
 """
 
 from __future__ import annotations
-
-import zipfile
-from pathlib import Path
 
 import numpy as np
 
@@ -65,26 +61,3 @@ def bootstrap_visits(groups: Ints, configuration: Ints | Floats, rng: np.random.
                             for members in [np.flatnonzero(home == c)]])  # fmt: skip
     rows = [np.flatnonzero(which == visit) for visit in range(len(visits))]
     return np.concatenate([rows[visit] for visit in drawn]).astype(np.int64)
-
-
-def save_table(path: str | Path, table: ResponseTable) -> None:
-    """Write a response table to `path` (npz)."""
-    with open(path, "wb") as file:
-        np.savez_compressed(file, windows=table.windows)
-
-
-def load_table(path: str | Path) -> ResponseTable:
-    """Read a response table.
-
-    Raises
-    ------
-    InputError
-        If the file is not there, or is not one of `save_table`.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return ResponseTable(file["windows"])
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (KeyError, ValueError, IndexError, EOFError, zipfile.BadZipFile):
-        raise InputError(f"{path} is not a response table: expected an npz file with the array 'windows'") from None

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from netrollout import arrays
 from netrollout.evaluate import simulate
+from netrollout.store import read_arrays, write_arrays
 from netrollout.types import Floats, InputError, Ints, Policy, System
 
 KIND = "a checkpoint of a training"
@@ -136,7 +136,7 @@ def run(
         _judged(learner, judge, done, values, tell)
         if checkpoint is not None:
             own = {OWN + "done": np.array(done), OWN + "values": np.stack(values)}
-            arrays.write(checkpoint, about, {**learner.state(), **own})
+            write_arrays(checkpoint, about, {**learner.state(), **own})
     return Curve(learner.unit, np.array(done), np.stack(values))
 
 
@@ -158,7 +158,7 @@ def _judged(
 
 def _resumed(learner: Learner, about: dict[str, Any], path: Path) -> tuple[list[int], list[Floats]]:
     """Bring the learner to where the checkpoint stands, and return the curve up to there."""
-    known, found = arrays.read(path, KIND)
+    known, found = read_arrays(path, KIND)
     for name, mine in about.items():
         if known.get(name) != mine:
             raise InputError(

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netrollout import arrays
 from netrollout.batch import BatchPolicy, joint_actions, joint_feasible
+from netrollout.store import read_arrays, write_arrays
 from netrollout.tabular.discretise import Bins
 from netrollout.types import Floats, InputError, Ints
 
@@ -67,7 +67,7 @@ class TabularPolicy(BatchPolicy):
     def save(self, path: str | Path) -> None:
         """Write the visited part of the table, whole or not at all (npz; nothing is pickled)."""
         about = {"kind": "table", "edges": edges_of(self.bins), "levels": self.levels, "ties": self.ties}
-        arrays.write(path, about, visited(self.q, self.visits))
+        write_arrays(path, about, visited(self.q, self.visits))
 
     @classmethod
     def load(cls, path: str | Path) -> TabularPolicy:
@@ -78,7 +78,7 @@ class TabularPolicy(BatchPolicy):
         InputError
             If the file is not there or is not a saved table.
         """
-        about, found = arrays.read(path, KIND)
+        about, found = read_arrays(path, KIND)
         try:
             bins, levels, ties = Bins(about["edges"]), about["levels"], about["ties"]
             q, visits = filled(found, (bins.n_states, int(np.prod([len(row) for row in levels]))))

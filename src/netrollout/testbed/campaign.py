@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from netrollout.store import write_file
 from netrollout.testbed.envoy import envoy_version
 from netrollout.testbed.mesh import Mesh
 from netrollout.testbed.plan import Configuration, Plan
@@ -65,7 +66,7 @@ class _Part:
         self._rewrite()
 
     def _rewrite(self) -> None:
-        write_whole(self.file, "".join(self._lines).encode())
+        write_file(self.file, "".join(self._lines).encode())
 
     def add(self, rows: list[dict[str, Any]], remeasured: int) -> None:
         """Append one completed visit and push it to the disk."""
@@ -89,15 +90,8 @@ class _Part:
         comments.append(f"# remeasured: {self.remeasured} windows\n")
         text = "".join(comments + [line for line in lines if not line.startswith("#")]).encode()
         # mtime=0: the same rows give the same bytes
-        write_whole(out, gzip.compress(text, mtime=0) if out.suffix == ".gz" else text)
+        write_file(out, gzip.compress(text, mtime=0) if out.suffix == ".gz" else text)
         self.file.unlink()
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """Write a file so that it is there completely or not at all."""
-    temporary = file.with_name(file.name + ".tmp")
-    temporary.write_bytes(content)
-    temporary.replace(file)
 
 
 def _short(value: Any) -> Any:
