@@ -1,11 +1,12 @@
 """NetRollout: adapt the control of a networked system when it changes.
 
-The two names most programs begin with are reached from here, without loading anything heavy::
+The names most programs begin with are reached from here, without loading anything heavy::
 
     import netrollout
 
     netrollout.systems()            # the names that `make` knows
     netrollout.make("mesh-s2")      # a system to step, plan on, or train in
+    netrollout.check_system(mine)   # whether a system of your own keeps its promises
 
 Importing the package registers the Gymnasium ids ``netrollout/<System>-v0``.
 """
@@ -16,7 +17,7 @@ from typing import Any
 
 from netrollout import envs, systems
 
-__all__ = ["__version__", "envs", "make", "systems"]
+__all__ = ["__version__", "check_system", "envs", "make", "systems"]
 
 __version__ = "0.1.0"
 
@@ -34,8 +35,11 @@ class _Systems(ModuleType):
 systems.__class__ = _Systems
 
 
+_HOMES = {"make": "netrollout.catalog", "check_system": "netrollout.systems.check"}
+
+
 def __getattr__(name: str) -> Any:
-    """Load the catalog when `make` is asked for, not before."""
-    if name == "make":
-        return import_module("netrollout.catalog").make
+    """Load what a name needs when it is asked for, not before."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'netrollout' has no attribute {name!r}")

@@ -84,7 +84,8 @@ def simulate(
     Raises
     ------
     InputError
-        If there are no seeds or no cycles, or the given disturbances are of other numbers of them.
+        If there are no seeds or no cycles, the given disturbances are of other numbers of them, or a reward is not
+        finite.
     """
     cycles = system.horizon if horizon is None else horizon
     if not len(seeds) or cycles < 1:
@@ -100,7 +101,11 @@ def simulate(
     for t in range(cycles):
         u, memory = policy.predict(system.observe(x), memory, begin, deterministic=True)
         step = system.transition(x, u, w[t])
-        rewards.append(alive * step.reward)
+        odd = np.flatnonzero((alive > 0.0) & ~np.isfinite(step.reward))
+        if odd.size:
+            place = f"cycle {t} of seed {seeds[odd[0]]}"
+            raise InputError(f"{system.name}: reward {step.reward[odd[0]]} in {place}; expected a finite number")
+        rewards.append(np.where(alive > 0.0, step.reward, 0.0))
         lived.append(alive)
         metrics.append(step.metrics)
         alive = alive * ~step.terminated

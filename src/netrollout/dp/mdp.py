@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from netrollout.batch import joint_actions, joint_feasible, repeat, take
-from netrollout.types import Bools, Enumerable, Floats, InputError, Ints
+from netrollout.types import Bools, Enumerable, Floats, InputError, Ints, System
 
 ROW_TOLERANCE = 1e-8  # how far the probabilities of a row may be from one
 SINGLE_TOLERANCE = 1e-6  # of probabilities in single precision
@@ -163,9 +163,10 @@ class MDP:
         Raises
         ------
         InputError
-            If the noise of the system cannot be listed, or the arrays do not pass `from_arrays`.
+            If the noise of the system cannot be listed or its weights are no probabilities, or the arrays do not pass
+            `from_arrays`.
         """
-        noise = system.noise_support()
+        noise = listed_noise(system)
         if noise is None:
             raise InputError(f"{system.name}: exact planning needs a noise that can be listed; noise_support() is None")
         points, weights = noise
@@ -188,6 +189,28 @@ class MDP:
         ends = np.where(allowed, 1.0 - np.asarray(rows.sum(axis=1)).reshape(allowed.shape), 0.0)
         ends[ends < 1e-12] = 0.0
         return cls.from_arrays(rows, reward.reshape(allowed.shape), system.discount, allowed, ends)
+
+
+def listed_noise(system: System) -> tuple[Floats, Floats] | None:
+    """Return the noise points (W, D_w) and weights (W,) of a system, None where they cannot be listed.
+
+    Raises
+    ------
+    InputError
+        If the weights are not as many as the points, one is negative, or they do not sum to 1 within 1e-8.
+    """
+    noise = system.noise_support()
+    if noise is None:
+        return None
+    points, weights = np.asarray(noise[0]), np.asarray(noise[1])
+    if points.ndim != 2 or weights.shape != points.shape[:1]:
+        shapes = f"{points.shape} and {weights.shape}"
+        raise InputError(f"{system.name}: noise_support() has the shapes {shapes}; expected (W, D_w) and (W,)")
+    total = float(weights.sum())
+    if not (weights >= 0.0).all() or not abs(total - 1.0) <= ROW_TOLERANCE:
+        found = f"sum to {total:.10g}" if (weights >= 0.0).all() else f"hold {weights.min():.4g}"
+        raise InputError(f"{system.name}: the weights of noise_support() {found}; expected 0 or more, and the sum 1")
+    return points, weights
 
 
 def proper_policy(mdp: MDP) -> Ints:
