@@ -19,6 +19,7 @@ LAYERS = [
     {"adapt", "envs"},
     {"train", "dqn", "stages", "scaling", "testbed", "connect"},
     {"catalog"},
+    {"experiment"},
     {"studies", "results", "plots", "workflow", "cli"},
 ]
 NOT_YET = {("catalog.closed_loop_daily", "studies.closed_loop_study")}  # goes with the second closed loop

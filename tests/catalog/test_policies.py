@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from netrollout.catalog import context, judge, make_policy, policy_table
+from netrollout.catalog import context, make_policy, policy_table
 from netrollout.dp import MDP, evaluate_policy
 from netrollout.evaluate import simulate
 from netrollout.train import policy_table as greedy_of
@@ -61,13 +61,6 @@ def test_sampled_rollout_runs_and_is_repeatable(worlds):
     name = "rollout(static, horizon=3, samples=4)"
     first, second = (simulate(worlds.plant, make_policy(name, worlds), [0, 1]).rewards for _ in range(2))
     assert np.array_equal(first, second)
-
-
-def test_judging_is_paired_and_parses_all_names_first():
-    static, again = judge("walk", ["optimal", "optimal"], {}, 5)
-    assert np.array_equal(static.returns, again.returns)
-    with pytest.raises(InputError, match="unknown policy"):
-        judge("mesh-s2", ["ppo", "nosuch"], {}, 5)
 
 
 @pytest.mark.parametrize(

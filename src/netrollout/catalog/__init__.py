@@ -1,6 +1,5 @@
 """The catalogue: names to systems, scenarios, plants, models and policies."""
 
-from netrollout.catalog.judge import judge
 from netrollout.catalog.policies import make_policy, policy_table
 from netrollout.catalog.registry import Context, context, describe, make, make_env, systems
 from netrollout.catalog.scenario import Scenario, load_scenario
@@ -10,7 +9,6 @@ __all__ = [
     "Scenario",
     "context",
     "describe",
-    "judge",
     "load_scenario",
     "make",
     "make_env",

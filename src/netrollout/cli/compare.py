@@ -7,10 +7,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from netrollout.catalog.judge import HOW, UNITS, judge
 from netrollout.cli.common import JsonFile, Seeds, Settings, estimate_record, parse_settings, printer, show, write_json
-from netrollout.cli.evaluate import System
-from netrollout.evaluate import bootstrap
+from netrollout.cli.evaluate import HOW, System, estimates, judged, records
 from netrollout.types import InputError
 
 
@@ -24,19 +22,18 @@ def compare(
     """Compare policies on paired episodes; differences are against the first."""
     if len(policies) < 2:
         raise InputError(f"compare needs at least two policies; got {policies[0]!r} only")
-    results = judge(system, policies, parse_settings(settings), seeds)
-    measures = [name for name in ("mean_reward", "violation") if name in results[0].estimates]
-    table = Table("policy", "return", f"return - that of {results[0].policy}", *measures,
+    names, judgement = judged(system, policies, settings, seeds)
+    parts = [estimates(judgement, row) for row in range(len(names))]
+    measures = [name for name in ("mean_reward", "violation") if name in parts[0]]
+    table = Table("policy", "return", f"return - that of {names[0]}", *measures,
                   title=f"{system}, {seeds} paired episodes, 95 % intervals")  # fmt: skip
     record = {}
-    for result in results:
-        difference = bootstrap(result.returns - results[0].returns)
-        parts = result.estimates
-        table.add_row(result.policy, show(parts["return"]), show(difference) if result is not results[0] else "",
-                      *(show(parts[name]) for name in measures))  # fmt: skip
-        how = HOW.format(n=seeds)
-        record[result.policy] = {k: estimate_record(e, UNITS.get(k, "s"), how) for k, e in parts.items()}
-        record[result.policy]["difference"] = estimate_record(difference, "reward", f"paired, {how}")
+    for row, name in enumerate(names):
+        difference = judgement.estimate("return", row, minus=0)
+        table.add_row(name, show(parts[row]["return"]), show(difference) if row else "",
+                      *(show(parts[row][measure]) for measure in measures))  # fmt: skip
+        paired = estimate_record(difference, "reward", f"paired, {HOW.format(n=seeds)}")
+        record[name] = records(parts[row], seeds) | {"difference": paired}
     printer(json).print(table)
-    write_json(json, {"schema": 1, "system": system, "reference": results[0].policy, "policies": record,
+    write_json(json, {"schema": 1, "system": system, "reference": names[0], "policies": record,
                       "options": parse_settings(settings), "seeds": list(range(seeds))})  # fmt: skip

@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from netrollout.catalog.judge import HOW, UNITS, judge
+from netrollout import experiment
+from netrollout.catalog import context
 from netrollout.cli.common import JsonFile, Seeds, Settings, estimate_record, parse_settings, printer, show, write_json
+from netrollout.evaluate import Estimate
+from netrollout.policies import PolicyName
 
 System = Annotated[str, typer.Argument(metavar="SYSTEM", help="A name that `netrollout systems` lists.")]
+UNITS = {"return": "reward", "mean_reward": "reward/cycle", "violation": "share", "saved": "share", "place": "place",
+         "late": "share", "over": "share", "busy": "share", "workers": "workers", "moves": "levels",
+         "load": "requests/s", "n_1": "requests", "n_2": "requests", "completed": "tasks", "violations": "tasks",
+         "arrivals": "tasks", "queue": "tasks", "qos": "share", "applied": "workers", "requested": "changes",
+         **{f"reward_{term}": "reward" for term in ("qos", "backlog", "efficiency", "scaling", "direction", "steady",
+                                                    "end")}}  # fmt: skip
+HOW = "bootstrap over {n} paired episodes; one policy"
+
+
+def judged(
+    system: str, policies: Sequence[str], settings: Sequence[str] | None, seeds: int
+) -> tuple[list[str], experiment.Table]:
+    """Judge each policy on the same episodes, seeds 0 .. seeds - 1; return canonical names and a row for each number.
+
+    Raises
+    ------
+    InputError
+        If a name or an option is unknown; all are checked before anything is planned.
+    """
+    names = [str(PolicyName.parse(text)) for text in policies]
+    worlds = context(system, **parse_settings(settings))
+    return names, experiment.run(lambda: worlds, dict(enumerate(names)), experiment.episodes(range(seeds)))
+
+
+def estimates(table: experiment.Table, row: int) -> dict[str, Estimate]:
+    """Return every measure of a row but for what computing cost."""
+    return {m: table.estimate(m, row) for m in table.values[row] if m not in experiment.COST}
+
+
+def records(found: dict[str, Estimate], seeds: int) -> dict[str, Any]:
+    """Return estimates in the form of the results files."""
+    return {k: estimate_record(e, UNITS.get(k, "s"), HOW.format(n=seeds)) for k, e in found.items()}
 
 
 def evaluate(
@@ -21,11 +57,11 @@ def evaluate(
     json: JsonFile = None,
 ) -> None:
     """Plan or train a policy on the system's model and judge it on the plant."""
-    [result] = judge(system, [policy], parse_settings(settings), seeds)
-    table = Table("measure", "value [95 % interval]", "unit", title=f"{result.policy} on {system}")
-    for name, estimate in result.estimates.items():
-        table.add_row(name, show(estimate), UNITS.get(name, "s"))
+    [name], judgement = judged(system, [policy], settings, seeds)
+    found = estimates(judgement, 0)
+    table = Table("measure", "value [95 % interval]", "unit", title=f"{name} on {system}")
+    for measure, estimate in found.items():
+        table.add_row(measure, show(estimate), UNITS.get(measure, "s"))
     printer(json).print(table)
-    values = {k: estimate_record(e, UNITS.get(k, "s"), HOW.format(n=seeds)) for k, e in result.estimates.items()}
-    write_json(json, {"schema": 1, "system": system, "policy": result.policy, "options": parse_settings(settings),
-                      "seeds": list(range(seeds)), "values": values})  # fmt: skip
+    write_json(json, {"schema": 1, "system": system, "policy": name, "options": parse_settings(settings),
+                      "seeds": list(range(seeds)), "values": records(found, seeds)})  # fmt: skip

@@ -21,6 +21,7 @@ from netrollout.batch import joint_actions
 from netrollout.catalog.policies import lift, policy_table
 from netrollout.catalog.registry import Context, context
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
+from netrollout.experiment import reward_path
 from netrollout.models import certain
 from netrollout.policies import random_table
 from netrollout.rollout import rollout_table
@@ -181,21 +182,6 @@ class _Judge:
             path = reward_path(self._mdp, table, self._start, self._cycles)
             self._known[key] = float(value[self._start]), float(value.mean()), path
         return self._known[key]
-
-
-def reward_path(mdp: MDP, table: Any, start: int, cycles: int) -> Floats:
-    """Return the expected reward of each cycle, (T,), from one state under a policy table (S,) or (S, A)."""
-    n_states, n_actions = mdp.reward.shape
-    weights = np.asarray(table, dtype=float) if np.ndim(table) == 2 else np.eye(n_actions)[np.asarray(table)]
-    reward = np.where(weights > 0, mdp.reward, 0.0)
-    law = np.zeros(n_states)
-    law[start] = 1.0
-    rewards = np.empty(cycles)
-    for t in range(cycles):
-        joint = law[:, None] * weights
-        rewards[t] = (joint * reward).sum()
-        law = mdp.transition.T @ joint.ravel()
-    return rewards
 
 
 def setting_path(mesh: Mesh, table: Ints, cycles: int) -> Ints:
