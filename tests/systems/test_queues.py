@@ -7,7 +7,7 @@ import pytest
 
 from netrollout.seeding import spawn
 from netrollout.systems import requests
-from netrollout.systems.queues import BOUND, CYCLE, Pattern, QueueMesh, shared
+from netrollout.systems.queues import BOUND, CYCLE, Pattern, QueueMesh, WorkingDay, shared
 from netrollout.types import InputError
 
 HOLD = np.array([[1, 1]])
@@ -169,3 +169,24 @@ def test_the_controller_sees_everything_but_the_burst_and_the_order_in_the_queue
 def test_what_cannot_be_is_refused(change, message):
     with pytest.raises(InputError, match=message):
         replace(QueueMesh(), **change)
+
+
+def test_cycle_bound_prices_and_start_are_the_system_s_own():
+    other = QueueMesh(cycle=2.0, bound=0.05, late_cost=4.0, worker_cost=0.1, move_cost=0.5, start_cycles=1)
+    for step in run(other, [(1, 2), (1, 1)]):
+        m = step.metrics
+        assert step.reward == pytest.approx(-0.1 * m["workers"] - 4.0 * m["late"] - 0.5 * m["moves"])
+    assert int(ready(step.state)[0]) == 5 and m["late"] > 0.4
+    assert m["load"] == pytest.approx(m["n_1"] / 2.0)
+    x = other.state_of(other.observe(step.state))
+    assert x.starting.shape == (1, 1) and x.late == pytest.approx(m["late"])
+    with pytest.raises(InputError, match="start_cycles 0 must be positive"):
+        replace(other, start_cycles=0)
+
+
+def test_a_working_day_rises_within_the_ramp_and_falls_in_the_evening():
+    day = WorkingDay(mean=16.0, amplitude=10.0, day=48, burst=1.4)
+    calm = day.load(np.arange(48), np.zeros(48, dtype=np.int64))
+    assert set(calm[:13]) == {6.0} and calm[15] == calm[31] == 26.0 and calm[35] == calm[47] == 6.0
+    assert (np.diff(calm[12:16]) > 0.0).all() and (np.diff(calm[31:36]) <= 0.0).all()
+    assert day.load(np.array([20]), np.array([1])) == pytest.approx(1.4 * 26.0)

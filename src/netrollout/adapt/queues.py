@@ -27,7 +27,7 @@ import numpy as np
 
 from netrollout.adapt.physics import APART, TOGETHER
 from netrollout.models.drift import Detector, change_point
-from netrollout.systems.queues import CYCLE, Pattern, QueueMesh, QueueState
+from netrollout.systems.queues import Pattern, QueueMesh, QueueState
 from netrollout.types import Floats, Ints, Policy
 
 KEEP = 96  # windows, a day
@@ -80,8 +80,8 @@ class RelearnedQueues:
         with np.errstate(divide="ignore", invalid="ignore"):
             gap = np.log(window.cpu / window.n) - np.log(model.demand)
             demand = (gap + 0.5 / window.n) * np.sqrt(window.n)  # the log of a mean lies half a variance too low
-        expected = _expected(model.pattern, np.array([window.phase]))[:, 0] * CYCLE
-        count = window.load * CYCLE
+        expected = _expected(model.pattern, np.array([window.phase]))[:, 0] * model.cycle
+        count = window.load * model.cycle
         z = (count - expected) / np.sqrt(expected + (MISFIT * expected) ** 2)
         return np.append(np.where(window.n > 0, demand, np.nan), z[np.abs(z).argmin()])
 
@@ -109,7 +109,7 @@ class RelearnedQueues:
             rounded = np.exp(STEP * np.rint(factors / STEP)) * np.asarray(self.known.demand)
             model = replace(model, demand=(float(rounded[0]), float(rounded[1])))
         if "load" in self._since:
-            model = replace(model, pattern=_moved(self.known.pattern, self._since["load"]))
+            model = replace(model, pattern=_moved(self.known, self._since["load"]))
         return model
 
 
@@ -130,12 +130,13 @@ def _factors(windows: list[QueueWindow], demand: Floats) -> Floats:
     return np.asarray(gain @ told)
 
 
-def _moved(pattern: Pattern, windows: list[QueueWindow]) -> Pattern:
+def _moved(known: QueueMesh, windows: list[QueueWindow]) -> Pattern:
     """Return the pattern under the likeliest shift of the day and factor on the load."""
+    pattern, cycle = known.pattern, known.cycle
     shifts = np.arange(pattern.day)
     phase = np.array([window.phase for window in windows])
-    count = np.array([window.load for window in windows]) * CYCLE
-    expected = _expected(pattern, (phase[None, :] - shifts[:, None]).ravel() % pattern.day) * CYCLE
+    count = np.array([window.load for window in windows]) * cycle
+    expected = _expected(pattern, (phase[None, :] - shifts[:, None]).ravel() % pattern.day) * cycle
     m = expected.reshape(2, 1, len(shifts), len(phase)) * FACTORS[:, None, None]  # (2, factors, shifts, T)
     variance = m + (MISFIT * m) ** 2
     log = -0.5 * ((count - m) ** 2 / variance + np.log(variance))

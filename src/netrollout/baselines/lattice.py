@@ -32,17 +32,7 @@ from numpy.typing import NDArray
 
 from netrollout.batch import BatchPolicy, joint_actions
 from netrollout.seeding import spawn
-from netrollout.systems.queues import (
-    BOUND,
-    CYCLE,
-    LATE_COST,
-    MOST,
-    MOVE_COST,
-    WORKER_COST,
-    QueueMesh,
-    QueueState,
-    shared,
-)
+from netrollout.systems.queues import MOST, START_CYCLES, QueueMesh, QueueState, shared
 from netrollout.systems.requests import serve
 from netrollout.types import Floats, InputError, Ints
 
@@ -102,13 +92,17 @@ class Lattice(BatchPolicy):
     Raises
     ------
     InputError
-        If the system's levels of p are not the six of the scenario.
+        If the system's levels of p are not the six of the scenario, or its workers start in another number of cycles.
     """
 
     def __init__(self, system: QueueMesh, seed: int = 0, samples: int = 200) -> None:
         self._system, self._weights = system, np.asarray(system.controls[0].levels)
         if len(self._weights) != len(system.controls[1].levels) or samples < 1:
             raise InputError(f"{system.name}: the lattice needs six levels of p and c, and 1 sample or more")
+        if system.start_cycles != START_CYCLES:
+            raise InputError(
+                f"{system.name}: start_cycles {system.start_cycles}; the lattice is made for {START_CYCLES}"
+            )
         self._tables(seed, samples)
         self._solve()
 
@@ -128,7 +122,7 @@ class Lattice(BatchPolicy):
         p, d, allowed = _moves(x.setting[:, 0], configuration)
         lanes = self._interpolated(x, p, d)
         moved = (p != x.setting[:, :1]).astype(float) + (ASKED[d] != x.setting[:, 1:] + 1)
-        return np.where(allowed, lanes - MOVE_COST * moved, -np.inf)
+        return np.where(allowed, lanes - self._system.move_cost * moved, -np.inf)
 
     def _interpolated(self, x: QueueState, p: Ints, d: Ints) -> Floats:
         """Return what follows each action, (B, 9), bilinear in the two nodes' work."""
@@ -167,7 +161,7 @@ class Lattice(BatchPolicy):
         load, p, work = (np.repeat(values, samples, axis=0) for values in (load, p, work))
         demand, exponential = self._system.demand, self._system.law == "exponential"
         key, ready = rng.random(len(load)), np.repeat(ready, samples)
-        left, seen = serve(key, load, p, ready, work, demand, exponential, CYCLE, BOUND)
+        left, seen = serve(key, load, p, ready, work, demand, exponential, self._system.cycle, self._system.bound)
         return left, seen.late
 
     def _solve(self) -> None:
@@ -180,7 +174,7 @@ class Lattice(BatchPolicy):
             begun = following
             for phase in reversed(range(day)):
                 self._ahead[phase] = self._expected(stages[phase], following, discount)
-                following = _maximum(self._ahead[phase])
+                following = _maximum(self._ahead[phase], self._system.move_cost)
             self.residual = float(np.abs(following - begun).max())
             self.converged = self.residual <= TOLERANCE
             if self.converged:
@@ -192,9 +186,9 @@ class Lattice(BatchPolicy):
         first, second = load * self._weights, load * (1.0 - self._weights)
         left_1, left_2 = _at(self._left_1, first), _at(self._left_2, second)
         late_1, late_2 = _at(self._late_1, first), _at(self._late_2, second)
-        count = np.maximum(load * CYCLE, 1.0)[:, :, None, None, None]
+        count = np.maximum(load * self._system.cycle, 1.0)[:, :, None, None, None]
         late = (late_1[:, :, READY - 1, :, None] + late_2[:, :, None, None, :]) / count
-        return -LATE_COST * late - WORKER_COST * ASKED[:, None, None], left_1, left_2
+        return -self._system.late_cost * late - self._system.worker_cost * ASKED[:, None, None], left_1, left_2
 
     def _expected(self, stage: tuple[Floats, Floats, Floats], following: Floats, discount: float) -> Floats:
         """Return the expected reward and what follows, after an action, by the burst before it: (2, P, D, U, V)."""
@@ -207,14 +201,14 @@ class Lattice(BatchPolicy):
         return expected
 
 
-def _maximum(ahead: Floats) -> Floats:
+def _maximum(ahead: Floats, move_cost: float) -> Floats:
     """Return the value before the action, (2, P, C, U, V), from what follows it, (2, P, D, U, V)."""
     p = np.arange(ahead.shape[1])
     best = np.full((2, len(p), len(CONFIGURATIONS), *ahead.shape[3:]), -np.inf)
     for step, change in itertools.product((-1, 0, 1), (0, 1, 2)):
         to, source = p[(p + step >= 0) & (p + step < len(p))] + step, LEADS[:, change]
         may = source >= 0
-        value = ahead[:, to][:, :, source[may]] - MOVE_COST * (abs(step) + abs(change - 1))
+        value = ahead[:, to][:, :, source[may]] - move_cost * (abs(step) + abs(change - 1))
         target = np.ix_(np.arange(2), to - step, np.flatnonzero(may))
         best[target] = np.maximum(best[target], value)
     return best
@@ -288,7 +282,7 @@ def _known(system: QueueMesh, seed: int, cycles: int, discount: float) -> float:
     asked = np.tile([sum(c) for c in CONFIGURATIONS], MOST)
     moved = np.abs(p - np.repeat(np.arange(MOST), len(NUMBER))[:, None]) + np.abs(ASKED[d] - asked[:, None])
     for t in reversed(range(cycles)):
-        reward = -WORKER_COST * ASKED[d] - LATE_COST * late[t][p, READY[d] - 1] - MOVE_COST * moved
+        reward = -system.worker_cost * ASKED[d] - system.late_cost * late[t][p, READY[d] - 1] - system.move_cost * moved
         q = np.where(allowed, reward + discount * value[p, NEXT[d]], -np.inf)
         value = q.max(axis=1).reshape(value.shape)
     return float(value[x.setting[0, 0], _configuration(x)[0]])
@@ -303,6 +297,8 @@ def _late_from_empty(system: QueueMesh, x: QueueState, w: Floats) -> Floats:
     t, p, ready = (a.ravel() for a in np.indices((len(w), MOST, MOST)))
     weight, empty = np.asarray(system.controls[0].levels)[p], np.zeros((len(t), MOST + 1))
     exponential = system.law == "exponential"
-    _, seen = serve(w[t, 1], np.array(loads)[t], weight, ready + 1, empty, system.demand, exponential, CYCLE, BOUND)
+    _, seen = serve(
+        w[t, 1], np.array(loads)[t], weight, ready + 1, empty, system.demand, exponential, system.cycle, system.bound
+    )
     share: Floats = seen.late / np.maximum(seen.n.sum(axis=1), 1.0)
     return share.reshape(len(w), MOST, MOST)

@@ -34,7 +34,7 @@ from netrollout.systems.mesh import INCREMENTS, Control, level_of
 from netrollout.systems.requests import serve
 from netrollout.types import Bools, Floats, InputError, Ints, Step
 
-CYCLE = 5.0  # s
+CYCLE = 5.0  # s, of S4, as all of these
 BOUND = 0.4  # s, response time
 MOST_LATE = 0.05  # of the requests of a cycle; with more the cycle is over
 WORKER_COST, LATE_COST, MOVE_COST = 0.06, 2.0, 0.01  # reward per worker, per share late, per level
@@ -73,14 +73,44 @@ class Pattern:
 
     def load(self, phase: Ints, burst: Ints) -> Floats:
         """Return the offered load (B,), requests/s, at cycles of the day and with bursts 0 or 1."""
-        calm = self.mean + self.amplitude * np.sin(2 * np.pi * (phase - self.shift) / self.day)
-        load: Floats = np.maximum(calm, 0.0) * np.where(burst, self.burst, 1.0)
+        load: Floats = np.maximum(self.calm(phase), 0.0) * np.where(burst, self.burst, 1.0)
         return load
+
+    def calm(self, phase: Ints) -> Floats:
+        """Return the load (B,) without bursts, requests/s."""
+        sine: Floats = self.mean + self.amplitude * np.sin(2 * np.pi * (phase - self.shift) / self.day)
+        return sine
 
     def move(self, burst: Ints, u: Floats) -> Ints:
         """Return whether the coming cycle is in a burst, (B,), for uniforms u."""
         moved: Ints = np.where(burst, u >= self.leave, u < self.enter).astype(np.int64)
         return moved
+
+
+@dataclass(frozen=True)
+class WorkingDay(Pattern):
+    """A day in place of the sine: low by night, and within `ramp` cycles high, until the evening.
+
+    By night the load is the mean less the amplitude, by day the mean and the amplitude.
+
+    Parameters
+    ----------
+    rise, fall : float
+        When the load begins to rise and to fall, as shares of the day.
+    ramp : float
+        Cycles that a rise or a fall takes.
+    """
+
+    rise: float = 0.25
+    fall: float = 0.65
+    ramp: float = 3.0
+
+    def calm(self, phase: Ints) -> Floats:
+        """Return the load (B,) without bursts, requests/s."""
+        time = (np.asarray(phase) - self.shift) % self.day
+        up, down = (np.clip((time - share * self.day) / self.ramp, 0.0, 1.0) for share in (self.rise, self.fall))
+        load: Floats = self.mean + self.amplitude * (2.0 * (up - down) - 1.0)
+        return load
 
 
 class QueueState(NamedTuple):
@@ -89,7 +119,7 @@ class QueueState(NamedTuple):
     phase: Ints  # (B,) cycle of the day that comes
     burst: Ints  # (B,) 1 if the last cycle was in a burst
     setting: Ints  # (B, 2) level of p and of c
-    starting: Ints  # (B, 3) workers that serve after the coming 1, 2, 3 cycles
+    starting: Ints  # (B, start_cycles) workers that serve after the coming 1, 2, .. cycles
     work: Floats  # (B, 7) s, unfinished work of node 1's workers (the ready ones first) and of node 2's
     load: Floats  # (B,) requests/s, offered load measured in the last cycle
     busy: Floats  # (B,) share of the time of node 1's ready workers in use in the last cycle
@@ -132,11 +162,20 @@ class QueueMesh:
         Per control cycle.
     horizon : int
         Control cycles per episode.
+    cycle : float
+        Length of a control cycle, s.
+    bound : float
+        On the response time of a request, s.
+    late_cost, worker_cost, move_cost : float
+        Reward that is lost per share late, per worker and per level moved.
+    start_cycles : int
+        Cycles from asking for a worker until it serves.
 
     Raises
     ------
     InputError
-        If the law is unknown, a demand is not positive, or the start is not on the grid.
+        If the law is unknown, a demand, the cycle, the bound or the cycles of a start are not positive, or the start is
+        not on the grid.
     """
 
     name: str = "mesh-s4"
@@ -146,6 +185,12 @@ class QueueMesh:
     start: tuple[float, float] = (1.0, 4.0)
     discount: float = 0.99
     horizon: int = 192
+    cycle: float = CYCLE
+    bound: float = BOUND
+    late_cost: float = LATE_COST
+    worker_cost: float = WORKER_COST
+    move_cost: float = MOVE_COST
+    start_cycles: int = START_CYCLES
     controls: tuple[Control, ...] = (
         Control("p_compute", (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)),
         Control("c_1", (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)),
@@ -161,6 +206,11 @@ class QueueMesh:
             raise InputError(f"{self.name}: discount {self.discount} must be at least 0 and below 1")
         if self.horizon < 1:
             raise InputError(f"{self.name}: horizon {self.horizon} must be at least 1 cycle")
+        if not (self.cycle > 0.0 and self.bound > 0.0) or self.start_cycles < 1:
+            raise InputError(
+                f"{self.name}: cycle {self.cycle} s, bound {self.bound} s and start_cycles {self.start_cycles} "
+                "must be positive"
+            )
         self.setting(dict(zip(("p", "c"), self.start, strict=True)))
 
     @property
@@ -178,7 +228,7 @@ class QueueMesh:
         none = np.zeros(n, dtype=np.int64)
         load = self.pattern.load(none - 1, none)
         return QueueState(
-            none, none, setting, np.zeros((n, START_CYCLES), dtype=np.int64), np.zeros((n, MOST + 1)), load,
+            none, none, setting, np.zeros((n, self.start_cycles), dtype=np.int64), np.zeros((n, MOST + 1)), load,
             np.full(n, 0.5), np.zeros(n),
         )  # fmt: skip
 
@@ -200,13 +250,15 @@ class QueueMesh:
         burst = self.pattern.move(x.burst, w[:, 0])
         load, p = self.pattern.load(x.phase, burst), np.asarray(self.controls[0].levels)[setting[:, 0]]
         used = work[:, :MOST].sum(axis=1)
-        left, seen = serve(w[:, 1], load, p, ready, work, self.demand, self.law == "exponential", CYCLE, BOUND)
+        left, seen = serve(
+            w[:, 1], load, p, ready, work, self.demand, self.law == "exponential", self.cycle, self.bound
+        )
         count = np.maximum(seen.n.sum(axis=1), 1.0)
         late = seen.late / count
         moves = np.abs(setting - x.setting).sum(axis=1)
-        used = (used + seen.cpu[:, 0] - left[:, :MOST].sum(axis=1)) / (ready * CYCLE)
-        reward = -WORKER_COST * asked - LATE_COST * late - MOVE_COST * moves
-        offered = seen.n.sum(axis=1) / CYCLE
+        used = (used + seen.cpu[:, 0] - left[:, :MOST].sum(axis=1)) / (ready * self.cycle)
+        reward = -self.worker_cost * asked - self.late_cost * late - self.move_cost * moves
+        offered = seen.n.sum(axis=1) / self.cycle
         metrics = {
             "late": late, "workers": asked.astype(float), "moves": moves.astype(float),
             "d_compute": seen.response / count, "load": offered, "busy": used, "n_1": seen.n[:, 0], "n_2": seen.n[:, 1],
@@ -224,11 +276,11 @@ class QueueMesh:
         )
 
     def _started(self, x: QueueState, setting: Ints) -> Ints:
-        """Return the starting workers (B, 3) after the action: one more, or the newest one fewer."""
+        """Return the starting workers (B, start_cycles) after the action: one more, or the newest one fewer."""
         starting = x.starting.copy()
         change = setting[:, 1] - x.setting[:, 1]
-        starting[change > 0, START_CYCLES - 1] += 1
-        newest = START_CYCLES - 1 - (starting[:, ::-1] > 0).argmax(axis=1)
+        starting[change > 0, -1] += 1
+        newest = self.start_cycles - 1 - (starting[:, ::-1] > 0).argmax(axis=1)
         lanes = np.flatnonzero((change < 0) & (starting.sum(axis=1) > 0))
         starting[lanes, newest[lanes]] -= 1
         return starting
@@ -238,7 +290,7 @@ class QueueMesh:
         return self.transition(x, u, self.disturbance(rng, (len(x.phase),)))
 
     def observe(self, x: QueueState) -> NDArray[np.float32]:
-        """Return what the controller sees, (B, 11); see the table above."""
+        """Return what the controller sees, (B, 8 + start_cycles); see the table above."""
         ready = x.setting[:, 1] + 1 - x.starting.sum(axis=1)
         parts = [
             x.phase / self.pattern.day, x.load / TOP_LOAD, *(x.setting / (MOST - 1)).T, *(x.starting / MOST).T,
@@ -248,7 +300,7 @@ class QueueMesh:
         return seen
 
     def state_of(self, observation: NDArray[np.floating]) -> QueueState:
-        """Return the states behind observations (B, 11).
+        """Return the states behind observations (B, 8 + start_cycles).
 
         The queue is spread evenly over the ready workers, and a burst is on where the measured load is nearer to the
         load of a burst, by this system's pattern, than to the calm one.
@@ -258,11 +310,12 @@ class QueueMesh:
         load, last, none = o[:, 1] * TOP_LOAD, (phase - 1) % self.pattern.day, np.zeros_like(phase)
         burst = (load > 0.5 * (1.0 + self.pattern.burst) * self.pattern.load(last, none)).astype(np.int64)
         setting = np.rint(o[:, 2:4] * (MOST - 1)).astype(np.int64)
-        starting = np.rint(o[:, 4:7] * MOST).astype(np.int64)
+        wait = 4 + self.start_cycles  # where the columns of the starting workers end
+        starting = np.rint(o[:, 4:wait] * MOST).astype(np.int64)
         ready = setting[:, 1] + 1 - starting.sum(axis=1)
-        work = np.where(np.arange(MOST) < ready[:, None], o[:, 7:8] * TOP_WAIT, 0.0)
-        work = np.concatenate([work, o[:, 8:9] * TOP_WAIT], axis=1)
-        return QueueState(phase, burst, setting, starting, work, load, o[:, 9], o[:, 10])
+        work = np.where(np.arange(MOST) < ready[:, None], o[:, wait : wait + 1] * TOP_WAIT, 0.0)
+        work = np.concatenate([work, o[:, wait + 1 : wait + 2] * TOP_WAIT], axis=1)
+        return QueueState(phase, burst, setting, starting, work, load, o[:, wait + 2], o[:, wait + 3])
 
     def feasible(self, x: QueueState) -> Bools:
         """Return which increments stay within the range, (B, 6)."""
