@@ -98,7 +98,7 @@ def test_the_compiled_loop_equals_its_plain_twin(monkeypatch):
     work = np.zeros((2, 7))
     work[0, :3] = 0.5
     left, seen = requests.serve(key, load, p, c, work, (0.1, 0.2), False, CYCLE, BOUND)
-    monkeypatch.setattr(requests, "_uniform", requests._uniform.py_func)
+    monkeypatch.setattr(requests, "uniform", requests.uniform.py_func)
     monkeypatch.setattr(requests, "loop", requests.loop.py_func)
     with np.errstate(over="ignore"):  # the hash is arithmetic modulo 2^64
         plain_left, plain = requests.serve(key, load, p, c, work, (0.1, 0.2), False, CYCLE, BOUND)

@@ -82,7 +82,7 @@ def serve(
 
 
 @numba.njit(cache=True, inline="always")
-def _uniform(key, number):  # type: ignore[no-untyped-def]
+def uniform(key, number):  # type: ignore[no-untyped-def]
     """Return the number-th uniform of a key, in (0, 1)."""
     z = key * np.uint64(0x9E3779B97F4A7C15) + np.uint64(number) * np.uint64(0xD1342543DE82EF95)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -99,18 +99,18 @@ def loop(keys, load, p, ready, work, demand, exponential, cycle, bound, out):  #
         free = work[lane]  # when each worker will have finished what it was given, s since the start
         time, number = 0.0, 0
         while load[lane] > 0.0:
-            time -= np.log(_uniform(keys[lane], number)) / load[lane]
+            time -= np.log(uniform(keys[lane], number)) / load[lane]
             if time >= cycle:
                 break
             node, worker = 1, second
-            if _uniform(keys[lane], number + 1) < p[lane]:
+            if uniform(keys[lane], number + 1) < p[lane]:
                 node, worker = 0, 0
                 for other in range(1, ready[lane]):
                     if free[other] < free[worker]:
                         worker = other
-            asked = -np.log(_uniform(keys[lane], number + 2))
+            asked = -np.log(uniform(keys[lane], number + 2))
             if not exponential:  # Box and Muller's normal from the same draw and the next one
-                normal = np.sqrt(2.0 * asked) * np.cos(2.0 * np.pi * _uniform(keys[lane], number + 3))
+                normal = np.sqrt(2.0 * asked) * np.cos(2.0 * np.pi * uniform(keys[lane], number + 3))
                 asked = np.exp(LOG_SIGMA * normal - 0.5 * LOG_SIGMA**2)
             asked *= demand[node]
             free[worker] = max(free[worker], time) + asked

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from netrollout.systems.requests import _uniform
+from netrollout.systems.requests import uniform
 from netrollout.systems.serverless.kernel import (
     ARRIVED,
     COLLECT,
@@ -109,8 +109,8 @@ def run(keys, law, bounds, rates, excess, length, joins, leaves, enqueued, free,
                 idle = 0
                 for other in range(len(ready)):
                     idle += ready[other] <= came
-                start += POLL * (1.0 - (1.0 - _uniform(keys[lane], number + 1)) ** (1.0 / idle))
-            place = _uniform(keys[lane], number + 2) * (len(law) - 1)
+                start += POLL * (1.0 - (1.0 - uniform(keys[lane], number + 1)) ** (1.0 / idle))
+            place = uniform(keys[lane], number + 2) * (len(law) - 1)
             asked = law[int(place)] + (place - int(place)) * (law[int(place) + 1] - law[int(place)])
             _counted(times, bad, first, True, out)
             ready[first] = start + asked + OVERHEAD
@@ -130,10 +130,10 @@ def run(keys, law, bounds, rates, excess, length, joins, leaves, enqueued, free,
 @numba.njit(cache=True)
 def _next(key, number, clock, end, rate, excess):  # type: ignore[no-untyped-def]
     """Return when the next task comes, s: the second's factor on the rate has mean 1 and variance excess / rate."""
-    hazard, second = -np.log(_uniform(key, number)), int(clock)
+    hazard, second = -np.log(uniform(key, number)), int(clock)
     spread = np.sqrt(np.log1p(excess / rate))
     while True:
-        u, angle = _uniform(key, SECONDS + 2 * second), _uniform(key, SECONDS + 2 * second + 1)
+        u, angle = uniform(key, SECONDS + 2 * second), uniform(key, SECONDS + 2 * second + 1)
         normal = np.sqrt(-2.0 * np.log(u)) * np.cos(2.0 * np.pi * angle)
         intensity = rate * np.exp(spread * normal - 0.5 * spread**2)
         if clock + hazard / intensity <= second + 1 or second > end:
