@@ -18,12 +18,12 @@ from netrollout.systems.mesh import Mesh
 from netrollout.types import Enumerable, Floats, InputError, Ints, System
 
 PLAIN = ("random", "static", "greedy", "reactive", "hpa", "keda", "sqrt", "up", "optimal", "sarsa", "qlearning", "dqn",
-         "ppo", "oracle")  # fmt: skip
+         "ppo", "oracle", "predictive", "hold")  # fmt: skip
 COMBINATORS = ("rollout", "multiagent", "walk", "retrain")
 OPTIONS = {
     "static": None,  # any control may be named
     "reactive": {"rule"},
-    "hpa": {"target", "tolerance", "window", "p"},
+    "hpa": {"target", "tolerance", "window", "p", "tuned"},
     "keda": {"target", "window"},
     "sqrt": {"waiting"},
     "sarsa": {"episodes", "seed", "published", "file"},

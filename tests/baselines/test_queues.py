@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from netrollout.baselines.lattice import Lattice, relaxation_bound
-from netrollout.baselines.queues import Hold, Hpa, Threshold, best_static, statics
+from netrollout.baselines.queues import Hold, Hpa, Predictive, Stay, Threshold, best_static, statics, tuned_hpa
 from netrollout.evaluate import simulate
 from netrollout.policies import RandomPolicy
 from netrollout.seeding import spawn
-from netrollout.systems.queues import QueueMesh
+from netrollout.systems.queues import QueueMesh, WorkingDay
 from netrollout.types import InputError
 
 SYSTEM = QueueMesh()
@@ -115,3 +115,34 @@ def test_with_one_cycle_left_and_an_empty_start_the_bound_is_the_best_first_rewa
 def test_a_lattice_needs_the_scenarios_levels():
     with pytest.raises(InputError, match="six levels"):
         Lattice(replace(SYSTEM, controls=(SYSTEM.controls[0], replace(SYSTEM.controls[1], levels=(1.0, 4.0)))))
+
+
+DAY = QueueMesh(
+    pattern=WorkingDay(mean=16.0, amplitude=10.0, day=48, burst=1.4, enter=0.0), demand=(0.1, 0.1), horizon=48
+)
+
+
+def test_staffing_asks_for_the_morning_s_workers_before_the_load_rises_and_keeps_the_evening_s():
+    policy, x = Predictive(DAY, p=5), DAY.initial(spawn(0), 1)
+    workers = {}
+    for t in range(48):
+        u, _ = policy.predict(DAY.observe(x))
+        x = DAY.step(x, u, spawn(1, t)).state
+        workers[t] = int(x.setting[0, 1]) + 1
+    assert workers[5] == 2, "ceil(.6 + sqrt .6) by night"
+    assert workers[9] == 2 and workers[10] == 3, "cycle 13, the first of the rise, is three cycles away"
+    assert workers[20] == 5, "ceil(2.6 + sqrt 2.6) by day"
+    assert workers[31] == 5 and workers[40] == 2
+
+
+def test_the_autoscaler_is_tuned_for_target_and_routing_by_what_it_earns():
+    tuned = tuned_hpa(DAY, range(4))
+    assert tuned is tuned_hpa(DAY, range(4))
+    assert tuned.p == 1.0, "node 2 alone cannot keep up"
+    others = [simulate(DAY, Hpa(DAY, target, p=tuned.p), range(4)) for target in (0.1, 0.8)]
+    mine = simulate(DAY, tuned, range(4))
+    assert all(mine.rewards.mean() > other.rewards.mean() for other in others)
+
+
+def test_to_stay_is_to_move_nothing():
+    assert Stay().predict(np.zeros((3, 11)))[0].tolist() == [[1, 1]] * 3

@@ -28,7 +28,8 @@ def test_rollout_repairs_what_the_change_broke(worlds):
 @pytest.mark.parametrize(
     "name",
     [
-        "static(p=0.8,c=5)", "hpa(target=0.5,window=6)", "greedy", "multiagent(reactive, horizon=2, samples=2)",
+        "static(p=0.8,c=5)", "hpa(target=0.5,window=6)", "hpa(tuned=true)", "predictive", "retrain(predictive)",
+        "rollout(hold, horizon=2, samples=2)", "greedy", "multiagent(reactive, horizon=2, samples=2)",
         "rollout(rollout(hpa, horizon=1, samples=1), horizon=1, samples=1)", "retrain(optimal)", "ppo(steps=2048)",
         "rollout(static, horizon=0, terminal=lattice)", "rollout(static, horizon=1, terminal=stale)",
         "retrain(ppo(steps=2048), warm=true)", "rollout(static, horizon=1, samples=4, halving=true)",
@@ -53,6 +54,7 @@ def test_the_lattice_of_the_new_model_is_near_that_of_the_plant(worlds):
         ("hpa(target=2)", "hpa: target 2"),
         ("hpa(goal=2)", "hpa has no option 'goal'"),
         ("hpa(window=0.5)", "expected a whole number"),
+        ("hpa(tuned=true,p=1)", "leave the other options out"),
         ("retrain(hpa, warm=true)", "only ppo has weights"),
     ],
 )

@@ -48,7 +48,7 @@ def test_requests_are_conserved_and_a_backlog_is_carried_over():
     steps = run(system, 8, lanes=20)
     came, ended = (sum(step.metrics[key] for step in steps) for key in ("load", "ended"))
     jobs = steps[-1].state.jobs
-    left = jobs.count.sum(axis=1) + (jobs.end > 0.0).sum(axis=1)
+    left = jobs.number.sum(axis=1) + (jobs.end > 0.0).sum(axis=1)
     assert np.abs(came * system.cycle - ended - left).max() <= 2, "answers on the way from a worker are neither"
     assert (steps[-1].metrics["queue_1"] > 400).all()
     assert all(((step.metrics["busy"] > 0.0) & (step.metrics["busy"] <= 1.0 + 1e-9)).all() for step in steps)

@@ -1,4 +1,4 @@
-"""Baselines of scenario S4: a setting that is held, the best of them, a threshold rule, and Kubernetes' autoscaler.
+"""Baselines of the queues of S4 and S5: settings that are held, rules, staffing ahead, and Kubernetes' autoscaler.
 
 Batch letters: B lanes, W cycles of the autoscaler's memory.
 """
@@ -6,6 +6,7 @@ Batch letters: B lanes, W cycles of the autoscaler's memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from netrollout.batch import BatchPolicy
 from netrollout.seeding import spawn
 from netrollout.systems.queues import MOST, QueueMesh
-from netrollout.types import Floats, InputError, Ints
+from netrollout.types import Floats, InputError, Ints, Policy
 
 
 class Hold(BatchPolicy):
@@ -34,6 +35,70 @@ class Hold(BatchPolicy):
         """Return actions (B, 2)."""
         x = self._system.state_of(observation)
         return (np.sign(self._setting - x.setting) + 1).astype(np.int64), state
+
+
+class Stay(BatchPolicy):
+    """Leaves every control where it is: the base of model predictive control by rollout."""
+
+    def predict(
+        self,
+        observation: NDArray[Any],
+        state: Any = None,
+        episode_start: NDArray[Any] | None = None,
+        deterministic: bool = False,
+        action_masks: NDArray[Any] | None = None,
+    ) -> tuple[Ints, Any]:
+        """Return actions (B, 2)."""
+        return np.ones((len(observation), 2), dtype=np.int64), state
+
+
+class Predictive(BatchPolicy):
+    """Staffs for the load that is to come: c = ceil(a + sqrt(a)) workers, where a is the work offered to node 1.
+
+    The load is the greatest expected one of the cycles until a worker asked for now would serve; bursts count by their
+    probability, given whether there was one in the last cycle.
+
+    Parameters
+    ----------
+    system : QueueMesh
+        Its day and its demand are those that are believed.
+    p : int, optional
+        Level of the routing weight that is held; that of the best static setting where None.
+
+    References
+    ----------
+    S. Halfin, W. Whitt, "Heavy-traffic limits for queues with many exponential servers", Operations Research 29, 1981
+    (square-root staffing).
+    """
+
+    def __init__(self, system: QueueMesh, p: int | None = None) -> None:
+        self._system = system
+        self._p = int(best_static(system)[0]) if p is None else p
+
+    def predict(
+        self,
+        observation: NDArray[Any],
+        state: Any = None,
+        episode_start: NDArray[Any] | None = None,
+        deterministic: bool = False,
+        action_masks: NDArray[Any] | None = None,
+    ) -> tuple[Ints, Any]:
+        """Return actions (B, 2)."""
+        x = self._system.state_of(observation)
+        weight = self._system.controls[0].levels[self._p]
+        offered = self._load(x.phase, x.burst) * weight * self._system.demand[0]
+        workers = np.clip(np.ceil(offered + np.sqrt(offered) - 1e-9), 1, MOST).astype(np.int64)
+        return _actions(x.setting, self._p, np.sign(workers - x.setting[:, 1] - 1)), state
+
+    def _load(self, phase: Ints, burst: Ints) -> Floats:
+        """Return the greatest expected load (B,), requests/s, of the coming cycles."""
+        pattern, loads = self._system.pattern, []
+        share = pattern.enter / max(pattern.enter + pattern.leave, 1e-12)
+        for k in range(self._system.start_cycles + 1):
+            calm, high = (pattern.load((phase + k) % pattern.day, np.full(len(phase), b)) for b in (0, 1))
+            likely = share + (burst - share) * (1.0 - pattern.enter - pattern.leave) ** (k + 1)
+            loads.append(calm + likely * (high - calm))
+        return np.asarray(np.max(loads, axis=0))
 
 
 class Threshold(BatchPolicy):
@@ -98,14 +163,14 @@ class Hpa(BatchPolicy):
                 f"hpa: target {target:g}, tolerance {tolerance:g}, window {window}; "
                 "expected a share above 0 and up to 1, at least 0, and at least 1 cycle"
             )
-        self._system, self._target, self._tolerance, self._window = system, target, tolerance, window
+        self._system, self.target, self._tolerance, self._window, self.p = system, target, tolerance, window, p
         self._p = system.setting({"p": p, "c": 1.0})[0]
 
     def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, 2) and the wishes (B, W), the newest last."""
         x = self._system.state_of(observation)
         asked = x.setting[:, 1] + 1
-        ratio = x.busy / self._target
+        ratio = x.busy / self.target
         wish = np.ceil((asked - x.starting.sum(axis=1)) * ratio - 1e-9)
         wish = np.clip(np.where(np.abs(ratio - 1.0) <= self._tolerance, asked, wish), 1, MOST).astype(np.int64)
         wishes = np.repeat(wish[:, None], self._window, axis=1) if state is None else np.asarray(state)
@@ -120,6 +185,38 @@ def _actions(setting: Ints, p: int, workers: Ints) -> Ints:
     """Return actions (B, 2): the routing weight walks to level p, the workers change by -1, 0 or 1 within the range."""
     move = np.clip(setting[:, 1] + workers, 0, MOST - 1) - setting[:, 1]
     return np.stack([np.sign(p - setting[:, 0]), move], axis=1).astype(np.int64) + 1
+
+
+TARGETS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # that `tuned_hpa` tries
+TIE = 2.0  # standard errors of the paired difference within which two targets are a tie
+
+
+@lru_cache(maxsize=8)
+def tuned_hpa(system: QueueMesh, seeds: Sequence[int] = range(16)) -> Hpa:
+    """Return the autoscaler whose target and routing earn most in simulated days of a system, the model of before.
+
+    Its utilisation is measured there, with the noise that it has in operation.  Of targets that are a tie with the best
+    at the same routing the median is taken.
+    """
+    tries = [(p, target) for p in system.controls[0].levels for target in TARGETS]
+    earned = np.array([_earned(system, Hpa(system, target, p=p), seeds) for p, target in tries])
+    best = int(earned.mean(axis=1).argmax())
+    lost = earned[best] - earned
+    error = lost.std(axis=1, ddof=1) / np.sqrt(len(seeds))
+    tied = [tries[k][1] for k in np.flatnonzero(lost.mean(axis=1) <= TIE * error) if tries[k][0] == tries[best][0]]
+    return Hpa(system, sorted(tied)[len(tied) // 2], p=tries[best][0])
+
+
+def _earned(system: QueueMesh, policy: Policy, seeds: Sequence[int]) -> Floats:
+    """Return a policy's mean reward per cycle of each seed's episode, (N,)."""
+    w = np.stack([system.disturbance(spawn(seed, "disturbance"), (system.horizon,)) for seed in seeds], axis=1)
+    x, total, memory = system.initial(spawn(0, "start"), len(seeds)), np.zeros(len(seeds)), None
+    begin = np.ones(len(seeds), dtype=bool)
+    for t in range(system.horizon):
+        u, memory = policy.predict(system.observe(x), memory, begin, deterministic=True)
+        step = system.transition(x, u, w[t])
+        x, total, begin = step.state, total + step.reward, np.zeros(len(seeds), dtype=bool)
+    return np.asarray(total / system.horizon)
 
 
 def statics(system: QueueMesh, seeds: Sequence[int], cycles: int | None = None) -> Floats:
@@ -142,5 +239,10 @@ def statics(system: QueueMesh, seeds: Sequence[int], cycles: int | None = None) 
 
 def best_static(system: QueueMesh, seeds: Sequence[int] = range(16)) -> Ints:
     """Return the levels (2,) of the setting with the best mean reward in simulated days of the system (a model)."""
+    return np.array(_best_static(system, tuple(seeds)))
+
+
+@lru_cache(maxsize=128)  # a loop that plans every cycle asks for few models, many times
+def _best_static(system: QueueMesh, seeds: Sequence[int]) -> tuple[int, ...]:
     means = statics(system, seeds)
-    return np.array(np.unravel_index(int(means.argmax()), means.shape))
+    return tuple(int(level) for level in np.unravel_index(int(means.argmax()), means.shape))

@@ -31,11 +31,13 @@ if TYPE_CHECKING:
 
 TERMINALS = ("base", "zero", "stale")
 OF_THE_FARM = ("keda", "sqrt", "up", "sarsa", "qlearning", "dqn")
+OF_THE_QUEUES = ("predictive", "hold")
 OF_ONE_SYSTEM = {
     ("reactive", "rule"): (Farm, "serverless"),
     ("rollout", "model"): (Farm, "serverless"),
     ("rollout", "select"): (QueueMesh, "mesh-s4"),
     ("rollout", "halving"): (QueueMesh, "mesh-s4"),
+    ("hpa", "tuned"): (QueueMesh, "mesh-s4"),
 }
 
 
@@ -86,6 +88,8 @@ def _refuse_what_belongs_elsewhere(name: PolicyName, worlds: Context) -> None:
         _refuse_what_belongs_elsewhere(name.inner, worlds)
     if name.head in OF_THE_FARM and not isinstance(worlds.plant, Farm):
         raise InputError(f"policy {name}: only serverless has {name.head}; not {worlds.plant.name}")
+    if name.head in OF_THE_QUEUES and not isinstance(worlds.plant, QueueMesh):
+        raise InputError(f"policy {name}: only mesh-s4 has {name.head}; not {worlds.plant.name}")
     for (head, key), (system, label) in OF_ONE_SYSTEM.items():
         if name.head == head and name.option(key, "") and not isinstance(worlds.plant, system):
             raise InputError(f"policy {name}: option {key} has a meaning on {label} only; leave it out")

@@ -4,7 +4,9 @@ Rollouts are simulated (a cycle's requests cannot be listed), the optimum is tha
 (`netrollout.baselines.lattice`), and ``terminal`` is ``zero``, ``lattice`` (the newest model's) or ``stale`` (that of
 the model from before the change).  A rollout's ``select`` is ``best``, ``safe`` (leave the base only for a gain beyond
 its sampling error) or ``constrained`` (among the actions that are expected to keep the share of late requests within
-the plant's limit); with ``halving=true`` it spends the same number of paths by sequential halving.
+the plant's limit); with ``halving=true`` it spends the same number of paths by sequential halving.  ``hold`` stays
+where it is, so ``rollout(hold, horizon=6)`` is model predictive control; ``hpa(tuned=true)`` has the target and the
+routing that earn most on the model from before the change.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netrollout.baselines.lattice import Lattice
-from netrollout.baselines.queues import Hold, Hpa, Threshold, best_static
+from netrollout.baselines.queues import Hold, Hpa, Predictive, Stay, Threshold, best_static, tuned_hpa
 from netrollout.catalog.options import choice, number, training, whole
 from netrollout.policies import PolicyName, RandomPolicy
 from netrollout.rollout import MultiagentRollout, TruncatedRollout, best, constrained, safe
@@ -53,7 +55,11 @@ def _static(name: PolicyName, worlds: Context) -> Policy:
 
 
 def _hpa(name: PolicyName, worlds: Context) -> Policy:
-    given: dict[str, Any] = {key: number(value, key, name) for key, value in name.options}
+    if choice(name, "tuned", ("false", "true")) == "true":
+        if len(name.options) > 1:
+            raise InputError(f"policy {name}: tuned=true chooses target and routing; leave the other options out")
+        return tuned_hpa(worlds.base)
+    given: dict[str, Any] = {key: number(value, key, name) for key, value in name.options if key != "tuned"}
     if "window" in given:
         given["window"] = whole(name, "window", 0)
     return Hpa(worlds.base, **given)
@@ -128,6 +134,8 @@ MAKERS: dict[str, Callable[[PolicyName, Context], Policy]] = {
     "greedy": _greedy,
     "reactive": lambda name, worlds: Threshold(worlds.plant),
     "hpa": _hpa,
+    "predictive": lambda name, worlds: Predictive(worlds.base),
+    "hold": lambda name, worlds: Stay(),
     "optimal": lambda name, worlds: lattice(worlds.base),
     "oracle": lambda name, worlds: lattice(worlds.plant),
     "ppo": _ppo,

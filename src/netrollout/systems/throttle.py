@@ -39,7 +39,7 @@ class Jobs(NamedTuple):
     came: Floats  # (B, W) when that came
     used: Floats  # (B, W) CPU s used in the period in which it is done
     waiting: Floats  # (B, 2, Q, 2) each node's queue: when it came, CPU s that it asks for
-    count: Ints  # (B, 2) requests in the queue
+    number: Ints  # (B, 2) requests in each queue
 
 
 class ThrottledState(NamedTuple):
@@ -131,10 +131,10 @@ class ThrottledMesh(QueueMesh):
             "d_compute": seen[:, RESPONSE] / np.maximum(seen[:, DONE] + seen[:, DONE + 1], 1.0), "load": offered,
             "busy": used, "n_1": seen[:, DONE], "n_2": seen[:, DONE + 1], "cpu_1": seen[:, BUSY],
             "cpu_2": seen[:, BUSY + 1], "over": (late > MOST_LATE).astype(float), "ended": seen[:, ENDED],
-            "queue_1": jobs.count[:, 0].astype(float), "queue_2": jobs.count[:, 1].astype(float),
+            "queue_1": jobs.number[:, 0].astype(float), "queue_2": jobs.number[:, 1].astype(float),
         }  # fmt: skip
         shifted = np.concatenate([starting[:, 1:], np.zeros_like(starting[:, :1])], axis=1)
-        work = backlog(jobs.count, np.asarray(self.demand) / self.quota, ready + starting[:, 0])
+        work = backlog(jobs.number, np.asarray(self.demand) / self.quota, ready + starting[:, 0])
         phase = (x.phase + 1) % self.pattern.day
         state = ThrottledState(phase, burst, setting, shifted, work, offered, used, late, jobs)
         reward = -self.worker_cost * asked - self.late_cost * late - self.move_cost * moves
@@ -166,7 +166,7 @@ class ThrottledMesh(QueueMesh):
             Requests completed at each node, worker time in use at each, s, their summed response times, s, requests
             that ended, those of them over the bound, and requests that came.
         """
-        left = Jobs(*(np.array(part) for part in jobs))
+        left = Jobs(*(part.copy() for part in jobs))
         seen = np.zeros((len(key), 8))
         limits = np.array([self.cycle, self.quota * self.period, self.period, self.overhead, self.timeout, self.bound])
         _loop((key * 2.0**53).astype(np.uint64), load, p, ready, demand, *left, _phases() * self.period, limits, seen)
