@@ -91,3 +91,20 @@ def test_what_is_wrong_is_one_line(run, tmp_path, options, message):
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith(f"netrollout: {message}") and len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_resumed_working_day_equals_one_that_was_never_interrupted(run, tmp_path):
+    common = ("--scenario", "S5", "--policy", "hpa(target=0.5)", "--change-at", 5)
+    whole = run("--cycles", 20, *common, "--log", "whole.jsonl")
+    assert whole.returncode == 0 and "the change" in whole.stdout.splitlines()[5], whole.stderr
+    run("--cycles", 9, *common, "--log", "cut.jsonl")
+    done = run("--cycles", 20, *common, "--log", "cut.jsonl", "--resume")
+    assert done.returncode == 0 and done.stderr.strip() == "20 cycles, written to cut.jsonl"
+    assert cycles(tmp_path / "cut.jsonl") == cycles(tmp_path / "whole.jsonl")
+    other = run("--scenario", "S5", "--policy", "walk", "--log", "cut.jsonl", "--resume", "--change-at", 5)
+    assert other.returncode == 2 and "was made with policy=hpa(target=0.5), not walk" in other.stderr
+
+
+def test_the_working_day_is_not_explored_and_no_trace_has_it(run):
+    done = run("--scenario", "S5", "--plant", "trace")
+    assert done.returncode == 2 and "is played on the simulator or the testbed" in done.stderr

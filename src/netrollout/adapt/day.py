@@ -19,7 +19,7 @@ from netrollout.systems.queues import QueueMesh, QueueState
 from netrollout.systems.throttle import ThrottledMesh, backlog
 from netrollout.types import Floats, InputError, Ints
 
-STEP = 0.02  # the log factor on the demand is rounded to multiples of this, so that plans can be kept
+STEP = 0.05  # the log factor on the demand is rounded to multiples of this, so that plans can be kept
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,47 @@ class SimulatedDay:
         step = world.transition(self._x, np.asarray(u)[None], w)
         self._cycle, self._x = self._cycle + 1, step.state
         m = {key: float(value[0]) for key, value in step.metrics.items()}
-        pairs = (np.array([m[f"{name}_1"], m[f"{name}_2"]]) for name in ("n", "cpu", "queue"))
+        n, busy, queue = (np.array([m[f"{name}_1"], m[f"{name}_2"]]) for name in ("n", "cpu", "queue"))
         d = m["d_compute"] if m["n_1"] + m["n_2"] > 0.0 else float("nan")
         return DayWindow(
-            step.state.setting[0], step.state.starting[0], m["load"], *pairs, m["late"], int(m["ended"]), d,
+            step.state.setting[0], step.state.starting[0], m["load"], n, busy, queue, m["late"], int(m["ended"]), d,
             int(m["moves"]),
         )  # fmt: skip
+
+
+KINDS = {"setting": dict, "starting": list, "load": float | int, "n": list, "busy": list, "queue": list,
+         "late": float | int, "ended": int, "d": float | int | None, "moves": int, "usable": bool, "action": list,
+         "notes": dict}  # of what a resumed run reads of a log's cycle  # fmt: skip
+
+
+def line_of(window: DayWindow, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return a window as a log keeps it; `names` are those of the controls."""
+    line = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in vars(window).items()}
+    return line | {"setting": dict(zip(names, line["setting"], strict=True)), "notes": dict(window.notes)}
+
+
+def window_of(line: Mapping[str, Any], system: QueueMesh) -> DayWindow:
+    """Return the window of a logged cycle.
+
+    Raises
+    ------
+    InputError
+        If a level of a control or a number of workers is none of the system's.
+    """
+    setting, starting = list(line["setting"].values()), line["starting"]
+    shape = [len(control.levels) for control in system.controls]
+    good = len(setting) == 2 and all(type(k) is int and 0 <= k < n for k, n in zip(setting, shape, strict=True))
+    good = good and len(starting) == system.start_cycles and all(type(k) is int and k >= 0 for k in starting)
+    if not good or sum(starting) > setting[1]:
+        raise InputError(
+            f"cycle {line['cycle']} of the log: setting {line['setting']} and starting {starting} are none of "
+            f"{system.name}"
+        )
+    pairs = {key: np.array(line[key], dtype=float) for key in ("n", "busy", "queue")}
+    if any(pair.shape != (2,) or not np.isfinite(pair).all() for pair in pairs.values()):
+        raise InputError(f"cycle {line['cycle']} of the log: n, busy and queue must be two numbers each")
+    return DayWindow(
+        np.array(setting), np.array(starting), float(line["load"]), pairs["n"], pairs["busy"], pairs["queue"],
+        float(line["late"]), int(line["ended"]), float("nan") if line["d"] is None else float(line["d"]),
+        int(line["moves"]), line["usable"], line["notes"],
+    )  # fmt: skip

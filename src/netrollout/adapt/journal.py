@@ -38,6 +38,8 @@ class Journal:
         What the run is: everything that a resumed run must agree with.
     resume : bool
         Whether to go on with a log that exists.
+    kinds : dict of str to type
+        What a resumed controller reads of a cycle, and its type.
 
     Attributes
     ----------
@@ -50,7 +52,9 @@ class Journal:
         If the log exists and is not to be resumed, is missing and is to be, belongs to another run, or is not a log.
     """
 
-    def __init__(self, file: str | Path, header: Mapping[str, Any], resume: bool) -> None:
+    def __init__(
+        self, file: str | Path, header: Mapping[str, Any], resume: bool, kinds: Mapping[str, Any] = KINDS
+    ) -> None:
         self._file = Path(file)
         self.cycles: list[dict[str, Any]] = []
         if not self._file.parent.is_dir() or self._file.is_dir():
@@ -61,7 +65,7 @@ class Journal:
         wanted = json.loads(json.dumps({"schema": SCHEMA, **header}))
         if resume:
             found, self.cycles, kept = read_journal(self._file)
-            _check_cycles(file, self.cycles)
+            _check_cycles(file, self.cycles, kinds)
             differs = [key for key, value in wanted.items() if found.get(key) != value]
             if differs:
                 key = differs[0]
@@ -69,7 +73,7 @@ class Journal:
             os.truncate(self._file, kept)
         self._stream = self._file.open("a", encoding="utf-8")
         if not resume:
-            self._write({**wanted, "begun": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")})
+            self.write({**wanted, "begun": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")})
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -83,10 +87,11 @@ class Journal:
 
     def add(self, record: Record, after: MeshState, names: tuple[str, ...]) -> None:
         """Append a cycle; `after` is the plant's state after it, `names` those of the controls and their order."""
-        self._write(as_line(record, after, names))
+        self.write(as_line(record, after, names))
 
-    def _write(self, line: Mapping[str, Any]) -> None:
-        self._stream.write(json.dumps(line, allow_nan=False) + "\n")
+    def write(self, line: Mapping[str, Any]) -> None:
+        """Append a line, and have it on the disk before returning; what is not finite is null."""
+        self._stream.write(json.dumps(_finite(line), allow_nan=False) + "\n")
         self._stream.flush()
         os.fsync(self._stream.fileno())
 
@@ -154,10 +159,10 @@ def read_journal(file: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]]
     return lines[0], lines[1:], len(whole)
 
 
-def _check_cycles(file: str | Path, cycles: list[dict[str, Any]]) -> None:
+def _check_cycles(file: str | Path, cycles: list[dict[str, Any]], kinds: Mapping[str, Any]) -> None:
     """Refuse a log that lacks what a controller needs to live through it again."""
     for line in cycles:
-        for key, kind in KINDS.items():
+        for key, kind in kinds.items():
             if not isinstance(line.get(key), kind):
                 found = repr(line[key]) if key in line else "missing"
                 raise InputError(f"{file}: line {line['cycle'] + 2}: {key} is {found}; the file is not a log of adapt")

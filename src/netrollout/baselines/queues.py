@@ -40,14 +40,7 @@ class Hold(BatchPolicy):
 class Stay(BatchPolicy):
     """Leaves every control where it is: the base of model predictive control by rollout."""
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, 2)."""
         return np.ones((len(observation), 2), dtype=np.int64), state
 
@@ -75,14 +68,7 @@ class Predictive(BatchPolicy):
         self._system = system
         self._p = int(best_static(system)[0]) if p is None else p
 
-    def predict(
-        self,
-        observation: NDArray[Any],
-        state: Any = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[Any] | None = None,
-    ) -> tuple[Ints, Any]:
+    def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, 2)."""
         x = self._system.state_of(observation)
         weight = self._system.controls[0].levels[self._p]

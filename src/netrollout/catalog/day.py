@@ -19,15 +19,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
 
-from netrollout.adapt.day import DayPlant, DayWindow, LearnedDemand, SimulatedDay, state_after
+from netrollout.adapt.day import STEP, DayPlant, DayWindow, LearnedDemand, SimulatedDay, state_after
 from netrollout.baselines.queues import Hold
 from netrollout.catalog.queue_policies import queue_policy
 from netrollout.catalog.registry import Context
@@ -38,7 +38,11 @@ from netrollout.systems.queues import QueueMesh, WorkingDay
 from netrollout.systems.throttle import ThrottledMesh
 from netrollout.types import Ints, Policy
 
+if TYPE_CHECKING:
+    from netrollout.testbed.day import LiveDay
+
 LOG_SETTING = {"p": 0.8, "c": 4.0}  # held while the model from before the change is learned: both nodes meet requests
+PREPARED = (-4, 15)  # steps of the learned demand, from .8 to 2 times what was known
 BELIEVED = 0.09  # s, the demand of a model that nobody has asked yet: 18 ms of CPU at a fifth of a core
 
 
@@ -149,6 +153,13 @@ class DayController:
         self._planned: tuple[QueueMesh, Policy] | None = None
         self._memory: Any = None
 
+    def prepare(self) -> None:
+        """Look for the best static settings of all models that may be learned, so that no cycle has to wait for it."""
+        known = self.learned.known
+        for step in range(*PREPARED):
+            demand = float(known.demand[0] * np.exp(STEP * step))
+            self._plan(replace(known, demand=(demand, demand)))
+
     def decide(self) -> Ints:
         """Return the action (2,) for the coming cycle."""
         model = self.learned.model
@@ -169,10 +180,19 @@ class DayController:
         return window.reward(self.learned.known)
 
 
-def simulated_day(seed: int) -> SimulatedDay:
+def simulated_day(seed: int, change_at: int | None = None) -> SimulatedDay:
     """Return the simulated plant of a run."""
     day = load_day()
-    return SimulatedDay(day.before, day.after, day.change_at, seed)
+    return SimulatedDay(day.before, day.after, day.change_at if change_at is None else change_at, seed)
+
+
+def live_day(seed: int, change_at: int, cycle: int = 0, window: DayWindow | None = None, **options: Any) -> LiveDay:
+    """Return the live plant of a run, or of one that is resumed at `cycle` after its last window."""
+    from netrollout.testbed.day import LiveDay
+
+    day = load_day()
+    setting, starting = (None, None) if window is None else (window.setting, window.starting)
+    return LiveDay(day.before, day.after, change_at, seed, cycle, setting, starting, **options)
 
 
 def run_day(plant: DayPlant, brain: DayController, cycles: int) -> list[DayWindow]:

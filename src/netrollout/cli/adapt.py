@@ -40,18 +40,20 @@ SHOWN = 12  # cycles in the live view
 def adapt(
     context: typer.Context,
     plant: Annotated[str, typer.Option("--plant", help=f"One of {', '.join(PLANTS)}.")] = "simulator",
-    scenario: Annotated[str, typer.Option("--scenario", help="S2, S2-slow, S2-kill, S3 or S4.")] = "S2",
+    scenario: Annotated[str, typer.Option("--scenario", help="S2, S2-slow, S2-kill, S3, S4 or S5.")] = "S2",
     policy: Annotated[
         str,
         typer.Option(
             "--policy",
             help="none, static, static-new, hpa, base, retrain, walk, dp, rollout-1, rollout, constrained, "
-            "rollout-true or optimum.",
+            "rollout-true or optimum; on S5 unadapted, walk, hpa, predictive, rollout, mpc, static or a policy's name.",
         ),
     ] = "rollout",
     explore: Annotated[str, typer.Option("--explore", help="none, epsilon, optimism or thompson.")] = "none",
-    cycles: Annotated[int, typer.Option("--cycles", min=1, help="Cycles in all.")] = 150,
-    change_at: Annotated[int, typer.Option("--change-at", min=0, help="Cycle of the change, from 0.")] = 50,
+    cycles: Annotated[int | None, typer.Option("--cycles", min=1, help="Cycles in all; 150, on S5 144.")] = None,
+    change_at: Annotated[
+        int | None, typer.Option("--change-at", min=0, help="Cycle of the change, from 0; 50, on S5 48.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=SEEDS - 1)] = 0,
     log: Annotated[Path | None, typer.Option("--log", metavar="FILE", help="JSON lines, one per cycle.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the log.")] = False,
@@ -91,18 +93,16 @@ def adapt(
     if resume and log is None:
         raise InputError("--resume needs the --log to go on with")
     with _one_line_errors():
-        _loop(
-            plant,
-            scenario,
-            policy,
-            explore,
-            cycles,
-            change_at,
-            seed,
-            log,
-            resume,
-            _testbed_options(foreign_limit, priority) if plant == "testbed" else {},
-        )
+        options = _testbed_options(foreign_limit, priority) if plant == "testbed" else {}
+        if scenario == "S5":
+            if explore != "none" or plant == "trace":
+                raise InputError("scenario S5 has no exploration, and is played on the simulator or the testbed")
+            from netrollout.cli.day import day_loop
+
+            day_loop(plant, policy, cycles, change_at, seed, log, resume, options)
+            return
+        given = 150 if cycles is None else cycles, 50 if change_at is None else change_at
+        _loop(plant, scenario, policy, explore, *given, seed, log, resume, options)
 
 
 @contextmanager
@@ -128,11 +128,11 @@ def _loop(
     brain = controller(worlds, policy, explore, seed, change_at)
     x, done = MeshState(worlds.resting[None], worlds.resting[:1] * 0), 0
     with ExitStack() as stack:
-        stack.enter_context(_terminable())
+        stack.enter_context(terminable())
         journal = None
         if log is not None:
             header = {"plant": plant, "scenario": scenario, "policy": policy, "explore": explore, "seed": seed,
-                      "change_at": change_at, **_machine(options)}  # fmt: skip
+                      "change_at": change_at, **about_machine(options)}  # fmt: skip
             journal = stack.enter_context(Journal(log, header, resume))
             x, done = replay(brain, journal.cycles, x), len(journal.cycles)
         try:
@@ -151,7 +151,7 @@ def _loop(
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """Let SIGTERM stop the loop as cleanly as Ctrl-C does."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -170,7 +170,8 @@ def _testbed_options(foreign_limit: float | None, priority: str | None) -> dict[
     return {"foreign_limit": 0.5 if foreign_limit is None else foreign_limit, "priority": got}
 
 
-def _machine(options: dict[str, Any]) -> dict[str, Any]:
+def about_machine(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what a log says of the machine; nothing where the loop runs on no testbed."""
     if not options:
         return {}
     from netrollout.testbed.campaign import machine

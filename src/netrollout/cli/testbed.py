@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -127,6 +129,36 @@ def collect(
             print(f"stopped; the same command goes on where it was ({out}.part)", file=sys.stderr)
             raise typer.Exit(130) from None
     print(f"{out}: {parsed.visits * len(parsed.configurations)} visits of {parsed.windows} windows")
+
+
+@app.command()
+def campaign(
+    plan: Annotated[Path, typer.Option(help="YAML file of the runs")],
+    out: Annotated[Path, typer.Option(help="folder of the logs, one per run")],
+) -> None:
+    """Run closed loops on the live mesh, one log each; run again after an interruption, it goes on where it was."""
+    from netrollout.testbed.processes import guarded
+    from netrollout.testbed.runs import done, read_runs
+
+    with one_line_errors():
+        runs, failed = read_runs(plan), []
+        out.mkdir(parents=True, exist_ok=True)
+        for number, run in enumerate(runs, 1):
+            have = done(out / run.log)
+            if have >= run.cycles:
+                continue
+            if have < 0:
+                (out / run.log).unlink(missing_ok=True)  # killed before its header was whole
+            notice(f"run {number} of {len(runs)}: {run.log}" + (f", from cycle {have}" if have >= 0 else ""))
+            code = subprocess.call(guarded(run.command(out, have >= 0)), stdout=subprocess.DEVNULL)
+            if code in (130, -signal.SIGINT, -signal.SIGTERM):
+                notice("stopped; the same command goes on where it was")
+                raise typer.Exit(130)
+            failed += [run.log] * (code != 0)
+    if failed:
+        notice(f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}; the same command tries them again")
+        raise typer.Exit(1)
+    print(f"{out}: {len(runs)} runs")
 
 
 if __name__ == "__main__":

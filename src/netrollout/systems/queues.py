@@ -242,8 +242,7 @@ class QueueMesh:
 
     def transition(self, x: QueueState, u: Ints, w: Floats) -> Step:
         """Move the controls by u (B, 2), serve a cycle's requests, and pay; see the module's equations."""
-        setting = np.clip(x.setting + np.asarray(u) - 1, 0, MOST - 1)
-        starting = self._started(x, setting)
+        setting, starting = self.asked(x.setting, x.starting, u)
         asked, ready_before = setting[:, 1] + 1, x.setting[:, 1] + 1 - x.starting.sum(axis=1)
         ready = asked - starting.sum(axis=1)
         work = shared(x.work, ready_before, ready)
@@ -275,15 +274,22 @@ class QueueMesh:
             metrics,
         )
 
-    def _started(self, x: QueueState, setting: Ints) -> Ints:
-        """Return the starting workers (B, start_cycles) after the action: one more, or the newest one fewer."""
-        starting = x.starting.copy()
-        change = setting[:, 1] - x.setting[:, 1]
-        starting[change > 0, -1] += 1
-        newest = self.start_cycles - 1 - (starting[:, ::-1] > 0).argmax(axis=1)
-        lanes = np.flatnonzero((change < 0) & (starting.sum(axis=1) > 0))
-        starting[lanes, newest[lanes]] -= 1
-        return starting
+    def asked(self, setting: Ints, starting: Ints, u: Ints) -> tuple[Ints, Ints]:
+        """Return levels (B, 2) and starting workers (B, start_cycles) after u: a new one starts, the newest goes first.
+
+        Parameters
+        ----------
+        setting : (B, 2) int
+        starting : (B, start_cycles) int
+        u : (B, 2) int
+        """
+        moved: Ints = np.clip(setting + np.asarray(u) - 1, 0, MOST - 1)
+        after, change = starting.copy(), moved[:, 1] - setting[:, 1]
+        after[change > 0, -1] += 1
+        newest = self.start_cycles - 1 - (after[:, ::-1] > 0).argmax(axis=1)
+        lanes = np.flatnonzero((change < 0) & (after.sum(axis=1) > 0))
+        after[lanes, newest[lanes]] -= 1
+        return moved, after
 
     def step(self, x: QueueState, u: Ints, rng: np.random.Generator) -> Step:
         """Draw a disturbance and apply `transition`."""

@@ -117,8 +117,7 @@ class ThrottledMesh(QueueMesh):
     def transition(self, x: QueueState, u: Ints, w: Floats) -> Step:
         """Move the controls by u (B, 2), serve a cycle's requests, and pay."""
         before = cast(ThrottledState, x)
-        setting = np.clip(x.setting + np.asarray(u) - 1, 0, MOST - 1)
-        starting = self._started(x, setting)
+        setting, starting = self.asked(x.setting, x.starting, u)
         asked, ready = setting[:, 1] + 1, setting[:, 1] + 1 - starting.sum(axis=1)
         burst = self.pattern.move(x.burst, w[:, 0])
         load, p = self.pattern.load(x.phase, burst), np.asarray(self.controls[0].levels)[setting[:, 0]]
@@ -166,7 +165,7 @@ class ThrottledMesh(QueueMesh):
             Requests completed at each node, worker time in use at each, s, their summed response times, s, requests
             that ended, those of them over the bound, and requests that came.
         """
-        left = Jobs(*(part.copy() for part in jobs))
+        left = jobs._replace(**{key: part.copy() for key, part in jobs._asdict().items()})
         seen = np.zeros((len(key), 8))
         limits = np.array([self.cycle, self.quota * self.period, self.period, self.overhead, self.timeout, self.bound])
         _loop((key * 2.0**53).astype(np.uint64), load, p, ready, demand, *left, _phases() * self.period, limits, seen)
@@ -181,7 +180,7 @@ def _phases() -> Floats:
     return np.append((np.arange(MOST) + 0.5) / MOST, 1.0 / MOST)
 
 
-def backlog(count: Ints, service: Floats, ready: Ints) -> Floats:
+def backlog(count: Floats | Ints, service: Floats, ready: Ints) -> Floats:
     """Return the work (B, W), s, of requests in the queues, (B, 2), each `service` (2,) s of worker time long."""
     first = np.where(np.arange(MOST) < ready[:, None], (count[:, 0] * service[0] / ready)[:, None], 0.0)
     return np.concatenate([first, (count[:, 1] * service[1])[:, None]], axis=1)
