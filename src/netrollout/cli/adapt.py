@@ -99,7 +99,8 @@ def adapt(
                 raise InputError("scenario S5 has no exploration, and is played on the simulator or the testbed")
             from netrollout.cli.day import day_loop
 
-            day_loop(plant, policy, cycles, change_at, seed, log, resume, options)
+            with _terminable():
+                day_loop(plant, policy, cycles, change_at, seed, log, resume, options, _machine(options))
             return
         given = 150 if cycles is None else cycles, 50 if change_at is None else change_at
         _loop(plant, scenario, policy, explore, *given, seed, log, resume, options)
@@ -128,11 +129,11 @@ def _loop(
     brain = controller(worlds, policy, explore, seed, change_at)
     x, done = MeshState(worlds.resting[None], worlds.resting[:1] * 0), 0
     with ExitStack() as stack:
-        stack.enter_context(terminable())
+        stack.enter_context(_terminable())
         journal = None
         if log is not None:
             header = {"plant": plant, "scenario": scenario, "policy": policy, "explore": explore, "seed": seed,
-                      "change_at": change_at, **about_machine(options)}  # fmt: skip
+                      "change_at": change_at, **_machine(options)}  # fmt: skip
             journal = stack.enter_context(Journal(log, header, resume))
             x, done = replay(brain, journal.cycles, x), len(journal.cycles)
         try:
@@ -151,7 +152,7 @@ def _loop(
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
+def _terminable() -> Iterator[None]:
     """Let SIGTERM stop the loop as cleanly as Ctrl-C does."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -170,8 +171,7 @@ def _testbed_options(foreign_limit: float | None, priority: str | None) -> dict[
     return {"foreign_limit": 0.5 if foreign_limit is None else foreign_limit, "priority": got}
 
 
-def about_machine(options: dict[str, Any]) -> dict[str, Any]:
-    """Return what a log says of the machine; nothing where the loop runs on no testbed."""
+def _machine(options: dict[str, Any]) -> dict[str, Any]:
     if not options:
         return {}
     from netrollout.testbed.campaign import machine

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netrollout.cli.adapt import about_machine, terminable
 from netrollout.cli.common import notice
 
 if TYPE_CHECKING:
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
 
 def day_loop(
     plant: str, policy: str, cycles: int | None, change_at: int | None, seed: int, log: Path | None, resume: bool,
-    options: dict[str, Any],
+    options: dict[str, Any], about: dict[str, Any],
 ) -> None:  # fmt: skip
-    """Run the working day on a plant; `options` are those of the testbed."""
+    """Run the working day on a plant; `options` are those of the testbed, `about` is what the log says of it."""
     from netrollout.adapt.day import KINDS
     from netrollout.adapt.journal import Journal
     from netrollout.catalog.day import DayController, load_day
@@ -31,10 +30,9 @@ def day_loop(
     end, at = cycles or day.cycles, day.change_at if change_at is None else change_at
     brain, journal = DayController(policy, seed), None
     with ExitStack() as stack:
-        stack.enter_context(terminable())
         if log is not None:
             header = {"plant": plant, "scenario": "S5", "policy": policy, "explore": "none", "seed": seed,
-                      "change_at": at, **_prices(), **about_machine(options)}  # fmt: skip
+                      "change_at": at, **_prices(), **about}  # fmt: skip
             journal = stack.enter_context(Journal(log, header, resume, KINDS))
         try:
             world = _plant(plant, brain, at, seed, journal.cycles if journal else [], options, stack)
