@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,6 +12,7 @@ from rich.console import Console
 
 from benchmarks import cycle, environments, manyagents, published, report, serverless, solvers
 from benchmarks.clock import Row
+from netrollout.places import near
 from netrollout.types import InputError
 
 OUTPUT = published.ROOT / "build" / "bench" / "benchmarks.json"
@@ -60,9 +60,7 @@ def chosen(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in SECTIONS:
-            near = difflib.get_close_matches(name, SECTIONS, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(SECTIONS)}"
-            raise InputError(f"--only: unknown section {name!r}; {hint}")
+            raise InputError(f"--only: unknown section {name!r}; {near(name, SECTIONS)}")
     return [name for name in SECTIONS if name in names]
 
 

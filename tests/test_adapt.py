@@ -415,9 +415,9 @@ def test_another_run_is_not_gone_on_with(tmp_path, mesh):
     Journal(file, header(mesh), False).__exit__(None, None, None)
     with pytest.raises(InputError, match="was made with seed=3, not 4"):
         Journal(file, {**header(mesh), "seed": 4}, True)
-    with pytest.raises(InputError, match="exists; give --resume"):
+    with pytest.raises(InputError, match="exists: resume it, or give another name"):
         Journal(file, header(mesh), False)
-    with pytest.raises(InputError, match="does not exist; leave out --resume"):
+    with pytest.raises(InputError, match="does not exist: there is nothing to go on with"):
         Journal(tmp_path / "other.jsonl", header(mesh), True)
 
 

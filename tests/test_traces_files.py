@@ -59,7 +59,7 @@ def test_an_extract_has_no_address_and_is_taken_from_a_folder(
 ) -> None:
     extract = replace(entry, url=None)
     monkeypatch.setattr("netrollout.traces.fetching.registry", lambda: {"one": extract})
-    with pytest.raises(InputError, match="one has no address to be fetched from; if you have the file, use --from"):
+    with pytest.raises(InputError, match="one has no address to be fetched from; if you have the file, name its"):
         fetch("one")
     (tmp_path / "mine").write_bytes(CONTENT)
     assert fetch("one", tmp_path) == fetch("one") == [extract.path]
@@ -106,7 +106,7 @@ def test_no_network_is_told_in_one_sentence(entry: Entry, monkeypatch: pytest.Mo
     monkeypatch.setattr(requests, "get", get)
     with pytest.raises(InputError) as caught:
         fetch("one")
-    advice = "if you have the file, use --from FOLDER"
+    advice = "if you have the file, name its folder"
     assert str(caught.value) == f"one could not be fetched: no answer from example.org; {advice}"
     answer(monkeypatch, b"", status=404)
     with pytest.raises(InputError, match="status 404 from"):
@@ -114,7 +114,7 @@ def test_no_network_is_told_in_one_sentence(entry: Entry, monkeypatch: pytest.Mo
 
 
 def test_an_unknown_name_is_told_with_the_near_one(entry: Entry) -> None:
-    with pytest.raises(InputError, match="'twoo' is not in the registry; did you mean 'two'"):
+    with pytest.raises(InputError, match="'twoo' is not in the registry; did you mean two"):
         fetch("twoo")
 
 

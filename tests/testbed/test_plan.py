@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from netrollout.testbed.plan import Plan, PlanError
+from netrollout.testbed.plan import Plan
+from netrollout.types import InputError
 
 Helper = Callable[..., Any]  # see conftest.py
 
@@ -72,9 +73,11 @@ def test_the_schedule_visits_each_configuration_equally_often_and_depends_on_the
 def test_an_error_names_file_and_key(change: dict[str, Any], key: str, tmp_path: Path, tiny_plan: Helper) -> None:
     file = tmp_path / "plan.yml"
     file.write_text(yaml.safe_dump(tiny_plan(**change)))
-    with pytest.raises(PlanError) as error:
+    with pytest.raises(InputError) as error:
         Plan.read(file)
-    assert str(error.value).startswith(f"{file}: {key}: ") or str(error.value).startswith(f"{file}: {key} ")
+    place, _, last = key.rpartition(".")
+    places = (f"key {key}: ", f"key {place}: {last} is missing", f": {key} is missing", ": give either grid or design")
+    assert str(error.value).startswith(f"{file}: line ") and any(each in str(error.value) for each in places)
     assert "\n" not in str(error.value)
 
 
@@ -82,9 +85,9 @@ def test_an_error_names_file_and_key(change: dict[str, Any], key: str, tmp_path:
 def test_a_file_that_is_no_plan_is_one_clear_error(content: str, tmp_path: Path) -> None:
     file = tmp_path / "plan.yml"
     file.write_text(content)
-    with pytest.raises(PlanError, match=r"plan\.yml"):
+    with pytest.raises(InputError, match=r"plan\.yml"):
         Plan.read(file)
-    with pytest.raises(PlanError, match="No such file"):
+    with pytest.raises(InputError, match="no such file"):
         Plan.read(tmp_path / "absent.yml")
 
 

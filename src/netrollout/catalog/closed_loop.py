@@ -231,7 +231,7 @@ def controller(loop: Loop, policy: str, exploration: str = "none", seed: int = 0
     if policy not in STRATEGIES:
         raise InputError(f"unknown policy {policy!r} of the closed loop; known: {', '.join(STRATEGIES)}")
     if exploration != "none" and policy not in ADAPTIVE:
-        raise InputError(f"--explore {exploration}: {policy} does not plan; give one of {', '.join(ADAPTIVE)}")
+        raise InputError(f"exploration {exploration}: {policy} does not plan; give one of {', '.join(ADAPTIVE)}")
     if exploration not in EXPLORATIONS:
         raise InputError(f"unknown exploration {exploration!r}; known: {', '.join(EXPLORATIONS)}")
     return Controller(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netrollout.cli.common import JsonFile, notice, target
+from netrollout.cli.common import MOST, JsonFile, notice, target
 from netrollout.seeding import SEEDS
 from netrollout.types import InputError
 
@@ -50,12 +50,14 @@ def adapt(
         ),
     ] = "rollout",
     explore: Annotated[str, typer.Option("--explore", help="none, epsilon, optimism or thompson.")] = "none",
-    cycles: Annotated[int | None, typer.Option("--cycles", min=1, help="Cycles in all; 150, on S5 144.")] = None,
+    cycles: Annotated[
+        int | None, typer.Option("--cycles", min=1, max=MOST, help="In all; 150, on S5 144.")
+    ] = None,
     change_at: Annotated[
-        int | None, typer.Option("--change-at", min=0, help="Cycle of the change, from 0; 50, on S5 48.")
+        int | None, typer.Option("--change-at", min=0, max=MOST, help="Cycle of the change, from 0; 50, on S5 48.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=SEEDS - 1)] = 0,
-    log: Annotated[Path | None, typer.Option("--log", metavar="FILE", help="JSON lines, one per cycle.")] = None,
+    log: Annotated[Path | None, target("--log", "JSON lines, one per cycle.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the log.")] = False,
     foreign_limit: Annotated[
         float | None,
@@ -92,29 +94,20 @@ def adapt(
         raise InputError(f"--priority belongs to --plant testbed; the {plant} runs in no real time")
     if resume and log is None:
         raise InputError("--resume needs the --log to go on with")
-    with _one_line_errors():
-        options = _testbed_options(foreign_limit, priority) if plant == "testbed" else {}
-        if scenario == "S5":
-            if explore != "none" or plant == "trace":
-                raise InputError("scenario S5 has no exploration, and is played on the simulator or the testbed")
-            from netrollout.cli.day import day_loop
+    if log is not None and resume != log.exists():
+        told = "does not exist; leave out --resume" if resume else "exists; give --resume to go on with it"
+        raise InputError(f"--log {log} {told}, or give another name")
+    options = _testbed_options(foreign_limit, priority) if plant == "testbed" else {}
+    if scenario == "S5":
+        if explore != "none" or plant == "trace":
+            raise InputError("scenario S5 has no exploration, and is played on the simulator or the testbed")
+        from netrollout.cli.day import day_loop
 
-            with _terminable():
-                day_loop(plant, policy, cycles, change_at, seed, log, resume, options, _machine(options))
-            return
-        given = 150 if cycles is None else cycles, 50 if change_at is None else change_at
-        _loop(plant, scenario, policy, explore, *given, seed, log, resume, options)
-
-
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """Turn what the testbed expects to go wrong into an error of one line."""
-    from netrollout.testbed import EnvoyMissing, MeshError
-
-    try:
-        yield
-    except (EnvoyMissing, MeshError) as error:
-        raise InputError(str(error)) from None
+        with _terminable():
+            day_loop(plant, policy, cycles, change_at, seed, log, resume, options, _machine(options))
+        return
+    given = 150 if cycles is None else cycles, 50 if change_at is None else change_at
+    _loop(plant, scenario, policy, explore, *given, seed, log, resume, options)
 
 
 def _loop(

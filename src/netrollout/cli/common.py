@@ -12,13 +12,15 @@ import typer
 from rich.console import Console
 
 from netrollout.evaluate import Estimate
+from netrollout.places import read_pairs
 from netrollout.store import check_target, write_file
 from netrollout.types import InputError
 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Option of the system; may be repeated.")
 ]
-Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Number of paired episodes, seeds 0 .. N-1.")]
+MOST = 1_000_000  # of whatever is counted: episodes, cycles, evaluations
+Seeds = Annotated[int, typer.Option("--seeds", min=1, max=MOST, help="Number of paired episodes, seeds 0 .. N-1.")]
 
 
 def _writable(option: typer.CallbackParam, path: Path | None) -> Path | None:
@@ -47,15 +49,7 @@ def parse_settings(settings: Sequence[str] | None) -> dict[str, str]:
     InputError
         If one has no ``=`` or a key comes twice.
     """
-    options: dict[str, str] = {}
-    for text in settings or ():
-        key, separator, value = text.partition("=")
-        if not separator or not key or not value:
-            raise InputError(f"--set {text}: expected KEY=VALUE, such as --set phase=after")
-        if key in options:
-            raise InputError(f"--set {key}: given twice")
-        options[key] = value
-    return options
+    return read_pairs(settings or (), "--set", "KEY=VALUE, such as --set phase=after")
 
 
 def estimate_record(estimate: Estimate, unit: str, how: str) -> dict[str, Any]:

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 app = typer.Typer(no_args_is_help=True, help="Traces: list, fetch and check them.")
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn expected errors into one line on stderr and exit code 2."""
-    from netrollout.traces import TraceError
-    from netrollout.types import InputError
-
-    try:
-        yield
-    except (InputError, OSError) as error:
-        more = error.more if isinstance(error, TraceError) else 0
-        line = " ".join(str(error).split())
-        print(line + (f" (and {more} more)" if more else ""), file=sys.stderr)
-        raise typer.Exit(2) from None
 
 
 @app.command("list")
@@ -38,12 +20,11 @@ def list_() -> None:
     from netrollout.traces.shipping import present
 
     table = Table(Column("name", no_wrap=True), "kind", "present", "size", "licence")
-    with one_line_errors():
-        for name, size in present().items():
-            table.add_row(name, "shipped", "yes", _size(size), "CC BY 4.0")
-        for entry in registry().values():
-            here = "yes" if entry.path.is_file() else "no"
-            table.add_row(entry.name, f"fetch ({entry.collection})", here, _size(entry.size), entry.licence)
+    for name, size in present().items():
+        table.add_row(name, "shipped", "yes", _size(size), "CC BY 4.0")
+    for entry in registry().values():
+        here = "yes" if entry.path.is_file() else "no"
+        table.add_row(entry.name, f"fetch ({entry.collection})", here, _size(entry.size), entry.licence)
     Console().print(table)
 
 
@@ -57,9 +38,8 @@ def fetch(
     """Fetch a published file into $NETROLLOUT_DATA (or the user's cache); its sha256 is enforced."""
     from netrollout.traces import fetch as fetch_files
 
-    with one_line_errors():
-        for path in fetch_files(name, source):
-            print(path)
+    for path in fetch_files(name, source):
+        print(path)
 
 
 @app.command()
@@ -67,8 +47,7 @@ def check(file: Annotated[Path, typer.Argument(help="a trace, .csv or .csv.gz")]
     """Check a trace and say what it holds."""
     from netrollout.traces import check_trace
 
-    with one_line_errors():
-        report = check_trace(file)
+    report = check_trace(file)
     mean, largest = report.foreign_cpu
     again = "unknown" if report.remeasured is None else report.remeasured
     print(f"{file}: good")
@@ -80,7 +59,3 @@ def check(file: Annotated[Path, typer.Argument(help="a trace, .csv or .csv.gz")]
 
 def _size(size: int) -> str:
     return f"{size / 1e6:.2f} MB"
-
-
-if __name__ == "__main__":
-    app()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,10 +11,11 @@ from netrollout.catalog.daily import load_daily
 from netrollout.catalog.registry import MESHES, QUEUES
 from netrollout.catalog.scenario import load_scenario
 from netrollout.connect.istio import Manifest, layout_of, to_yaml
-from netrollout.connect.values import parse_values
+from netrollout.places import near, read_numbers, read_pairs
 from netrollout.store import write_file
 from netrollout.types import InputError
 
+NODE = "K=NAME, each node once, such as 1=fast-pods"
 app = typer.Typer(no_args_is_help=True, help="Take a configuration to another platform.")
 HINT = "# Merge into a cluster: kubectl apply --server-side --force-conflicts --field-manager=netrollout -f FILE\n"
 
@@ -48,9 +48,9 @@ def istio(
 ) -> None:
     """Render a setting as an Istio VirtualService and a patch of each Deployment that it scales."""
     mesh = _mesh(system)
-    levels = mesh.setting(parse_values(setting, "--setting"))
+    levels = mesh.setting(read_numbers(setting, "--setting"))
     values = {c.name: c.levels[level] for c, level in zip(mesh.controls, levels, strict=True)}
-    values |= {f"b_{s}": share for s, share in parse_values(",".join(block), "--block").items()} if block else {}
+    values |= {f"b_{s}": share for s, share in read_numbers(block or [], "--block", "SERVICE=SHARE").items()}
     layout = layout_of(system, mesh.controls, _nodes(node or []), host=host, namespace=namespace, workers=workers,
                        quota=quota, container=container)  # fmt: skip
     objects = layout.objects(values)
@@ -64,19 +64,16 @@ def istio(
 def _mesh(name: str) -> Any:
     known = [*MESHES, *QUEUES]
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        raise InputError(f"--system {name}: no mesh; {f'did you mean {near[0]}?' if near else ', '.join(known)}")
+        raise InputError(f"--system {name}: no mesh; {near(name, known)}")
     return load_scenario(name).mesh("after") if name in MESHES else load_daily().before
 
 
 def _nodes(texts: list[str]) -> dict[int, str]:
-    nodes = {}
-    for text in texts:
-        number, _, name = text.partition("=")
-        if not number.isdecimal() or not name or int(number) in nodes:
-            raise InputError(f"--node {text}: expected K=NAME, each node once, such as 1=fast-pods")
-        nodes[int(number)] = name
-    return nodes
+    pairs = read_pairs(texts, "--node", NODE)
+    for number in pairs:
+        if not number.isdecimal():
+            raise InputError(f"--node {number}={pairs[number]}: expected {NODE}")
+    return {int(number): name for number, name in pairs.items()}
 
 
 def _files(out: Path, objects: list[Manifest]) -> dict[Path, str]:

@@ -27,13 +27,34 @@ app.add_typer(export.app, name="export")
 app.add_typer(serverless.app, name="serverless")
 
 
+EXTRAS = {"torch": "train", "stable_baselines3": "train", "sb3_contrib": "train", "aiohttp": "testbed",
+          "psutil": "testbed", "envoy": "testbed", "kubernetes": "connect"}  # fmt: skip
+
+
 def main() -> None:
-    """Run the command line; what a user gave wrong is one line and exit code 2."""
+    """Run the command line; what may be expected to go wrong is one line on stderr and exit code 2."""
     try:
         app()
-    except InputError as error:
-        print(f"netrollout: {error}", file=sys.stderr)
+    except Exception as error:
+        told = _expected(error)
+        if told is None:
+            raise
+        print("netrollout:", *told.split(), file=sys.stderr)
         sys.exit(2)
+
+
+def _expected(error: Exception) -> str | None:
+    """Say in one line what a user gave wrong, or what the machine lacks; None for an error of ours."""
+    from netrollout.testbed import EnvoyMissing, MeshError
+
+    if isinstance(error, InputError):
+        more = getattr(error, "more", 0)
+        return f"{error} (and {more} more)" if more else str(error)
+    if isinstance(error, MemoryError):
+        return "the memory of this machine does not suffice; ask for less"
+    if isinstance(error, ModuleNotFoundError) and (extra := EXTRAS.get(str(error.name).split(".")[0])):
+        return f"{error.name} is not installed; pip install 'netrollout[{extra}]'"
+    return str(error) if isinstance(error, OSError | EnvoyMissing | MeshError) else None
 
 
 if __name__ == "__main__":

@@ -5,18 +5,20 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from netrollout.cli.common import notice
+from netrollout.places import read_numbers
+from netrollout.testbed.settings import LONGEST
+from netrollout.types import InputError
 
 app = typer.Typer(no_args_is_help=True, help="The live testbed: Envoy, two processing nodes, a load generator.")
 
 Pairs = list[str]
+FORM = "name=number"
 PriorityOption = Annotated[
     str, typer.Option("--priority", help="realtime where it may be had (root or CAP_SYS_NICE), or normal.")
 ]
@@ -30,30 +32,6 @@ def settled(priority: str) -> str:
     if got != priority:
         notice("real-time priority may not be had (root or CAP_SYS_NICE); at normal priority other work disturbs")
     return got
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn expected errors into one line on stderr and exit code 2."""
-    from netrollout.testbed import CollectError, EnvoyMissing, MeshError
-
-    try:
-        yield
-    except (CollectError, EnvoyMissing, MeshError, ValueError, OSError) as error:  # PlanError is a ValueError
-        print(f"netrollout testbed: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
-
-
-def parse_pairs(option: str, texts: Pairs, key: Callable[[str], Any] = str) -> dict[Any, float]:
-    """Return {name: number} of texts such as `compute=25`."""
-    pairs = {}
-    for text in texts:
-        name, _, value = text.partition("=")
-        try:
-            pairs[key(name)] = float(value)
-        except ValueError:
-            raise ValueError(f"--{option} {text!r} must look like name=number") from None
-    return pairs
 
 
 @app.command()
@@ -71,19 +49,20 @@ def up(
 
     from netrollout.testbed import Mesh
 
-    with one_line_errors():
-        rates, means = parse_pairs("load", load), parse_pairs("demand", demand)
-        if missing := set(rates) - set(means):
-            raise ValueError(f"--demand is missing for {', '.join(sorted(missing))}")
-        workers = {k: int(n) for k, n in parse_pairs("c", c, int).items()}
-        try:
-            with Mesh(means, priority=settled(priority)) as mesh, Live(auto_refresh=False) as live:
-                mesh.set(parse_pairs("p", p), parse_pairs("b", b), workers)
-                mesh.load(rates)
-                while True:
-                    live.update(_table(mesh.services, mesh.window(window)), refresh=True)
-        except KeyboardInterrupt:
-            print("stopped")
+    rates, means = read_numbers(load, "--load", FORM), read_numbers(demand, "--demand", FORM)
+    if missing := set(rates) - set(means):
+        raise InputError(f"--demand is missing for {', '.join(sorted(missing))}")
+    workers: Any = {int(k) if k.isdecimal() else k: n for k, n in read_numbers(c, "--c", FORM).items()}
+    if not 0.0 < window <= LONGEST:
+        raise InputError(f"--window {window:g}: expected more than 0 s and at most {LONGEST:g} s")
+    try:
+        with Mesh(means, priority=settled(priority)) as mesh, Live(auto_refresh=False) as live:
+            mesh.set(read_numbers(p, "--p", FORM), read_numbers(b, "--b", FORM), workers)
+            mesh.load(rates)
+            while True:
+                live.update(_table(mesh.services, mesh.window(window)), refresh=True)
+    except KeyboardInterrupt:
+        print("stopped")
 
 
 def _table(services: tuple[str, ...], row: dict[str, Any]) -> Any:
@@ -119,15 +98,14 @@ def collect(
     from netrollout.testbed import collect as measure
 
     columns = [bars.TextColumn("visits"), bars.BarColumn(), bars.MofNCompleteColumn(), bars.TimeRemainingColumn()]
-    with one_line_errors():
-        parsed, got = Plan.read(plan), settled(priority)
-        try:
-            with bars.Progress(*columns, bars.TextColumn("left"), speed_estimate_period=3600) as bar:
-                task = bar.add_task("visits", total=None)
-                measure(parsed, out, lambda done, total: bar.update(task, completed=done, total=total), got)
-        except KeyboardInterrupt:
-            print(f"stopped; the same command goes on where it was ({out}.part)", file=sys.stderr)
-            raise typer.Exit(130) from None
+    parsed, got = Plan.read(plan), settled(priority)
+    try:
+        with bars.Progress(*columns, bars.TextColumn("left"), speed_estimate_period=3600) as bar:
+            task = bar.add_task("visits", total=None)
+            measure(parsed, out, lambda done, total: bar.update(task, completed=done, total=total), got)
+    except KeyboardInterrupt:
+        print(f"stopped; the same command goes on where it was ({out}.part)", file=sys.stderr)
+        raise typer.Exit(130) from None
     print(f"{out}: {parsed.visits * len(parsed.configurations)} visits of {parsed.windows} windows")
 
 
@@ -140,26 +118,21 @@ def campaign(
     from netrollout.testbed.processes import guarded
     from netrollout.testbed.runs import done, read_runs
 
-    with one_line_errors():
-        runs, failed = read_runs(plan), []
-        out.mkdir(parents=True, exist_ok=True)
-        for number, run in enumerate(runs, 1):
-            have = done(out / run.log)
-            if have >= run.cycles:
-                continue
-            if have < 0:
-                (out / run.log).unlink(missing_ok=True)  # killed before its header was whole
-            notice(f"run {number} of {len(runs)}: {run.log}" + (f", from cycle {have}" if have >= 0 else ""))
-            code = subprocess.call(guarded(run.command(out, have >= 0)), stdout=subprocess.DEVNULL)
-            if code in (130, -signal.SIGINT, -signal.SIGTERM):
-                notice("stopped; the same command goes on where it was")
-                raise typer.Exit(130)
-            failed += [run.log] * (code != 0)
+    runs, failed = read_runs(plan), []
+    out.mkdir(parents=True, exist_ok=True)
+    for number, run in enumerate(runs, 1):
+        have = done(out / run.log)
+        if have >= run.cycles:
+            continue
+        if have < 0:
+            (out / run.log).unlink(missing_ok=True)  # killed before its header was whole
+        notice(f"run {number} of {len(runs)}: {run.log}" + (f", from cycle {have}" if have >= 0 else ""))
+        code = subprocess.call(guarded(run.command(out, have >= 0)), stdout=subprocess.DEVNULL)
+        if code in (130, -signal.SIGINT, -signal.SIGTERM):
+            notice("stopped; the same command goes on where it was")
+            raise typer.Exit(130)
+        failed += [run.log] * (code != 0)
     if failed:
         notice(f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}; the same command tries them again")
         raise typer.Exit(1)
     print(f"{out}: {len(runs)} runs")
-
-
-if __name__ == "__main__":
-    app()

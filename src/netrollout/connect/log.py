@@ -6,15 +6,14 @@ that a truncated line is an error and never a missing value.
 
 from __future__ import annotations
 
-import csv
-import gzip
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from netrollout.connect.spec import Spec, check_against
+from netrollout.places import csv_fields, number_of, short
+from netrollout.store import read_text
 from netrollout.types import Floats, InputError
 
 
@@ -57,15 +56,21 @@ def read_log(spec: Spec, path: str | Path) -> pd.DataFrame:
 
 def _table(path: Path) -> tuple[list[str], dict[int, list[str]]]:
     """Return the column names, and the fields of each line below them."""
-    lines = [(n, line) for n, line in enumerate(_text(path).splitlines(), 1) if line.strip()]
+    lines = [
+        (n, line)
+        for n, line in enumerate(read_text(path, "expected CSV, or .gz of it").splitlines(), 1)
+        if line.strip()
+    ]
     while lines and lines[0][1].startswith("#"):
         lines.pop(0)
     if not lines:
         raise InputError(f"{path}: holds no line with column names; expected CSV")
-    try:
-        fields = {n: next(csv.reader([line], strict=True)) for n, line in lines}
-    except csv.Error:
-        raise InputError(f"{path}: a quotation mark is not closed; a truncated line?") from None
+    fields = {}
+    for n, line in lines:
+        found = csv_fields(line)
+        if isinstance(found, str):
+            raise InputError(f"{path}: line {n}: {found}")
+        fields[n] = found
     head = lines[0][0]
     names = [name.strip() for name in fields.pop(head)]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
@@ -76,34 +81,12 @@ def _table(path: Path) -> tuple[list[str], dict[int, list[str]]]:
     return names, fields
 
 
-def _text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-        if content.startswith(b"\x1f\x8b"):
-            content = gzip.decompress(content)
-        text = content.decode("utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise InputError(f"{path}: damaged or truncated gzip data; copy the file again") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: is no text; expected CSV, or .gz of it") from None
-    if "\0" in text:
-        raise InputError(f"{path}: is no text; expected CSV, or .gz of it")
-    return text
-
-
 def _numbers(path: Path, rows: dict[int, list[str]], at: int, name: str, may_miss: bool) -> Floats:
     values = np.empty(len(rows))
     for i, (line, row) in enumerate(rows.items()):
         text = row[at].strip()
         missing = may_miss and text.lower() in ("", "nan")
-        try:
-            values[i] = float(text) if not missing else np.nan
-        except ValueError:
-            values[i] = np.inf
-        if np.isinf(values[i]) or (np.isnan(values[i]) and not missing):
-            raise InputError(f"{path}: line {line}, column {name}: {text!r} must be a finite number")
+        values[i] = number_of(text)
+        if np.isnan(values[i]) and not missing:
+            raise InputError(f"{path}: line {line}, column {name}: {short(text)!r} must be a finite number")
     return values

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import difflib
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from netrollout.places import near, short
 from netrollout.types import Floats, InputError
 
 LONGEST = 2000  # characters
@@ -97,9 +97,9 @@ def parse_objective(text: str, columns: Collection[str]) -> Objective:
     try:
         tree = ast.parse(line, mode="eval").body
     except SyntaxError as error:
-        raise ObjectiveError(f"{_short(line)!r} is no expression: {error.msg}") from None
+        raise ObjectiveError(f"{short(line)!r} is no expression: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError):
-        raise ObjectiveError(f"{_short(line)!r} is no expression that can be read; {_ALLOWED}") from None
+        raise ObjectiveError(f"{short(line)!r} is no expression that can be read; {_ALLOWED}") from None
     names = frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     return Objective(line, names, _Parser(line, columns).term(tree, 0))
 
@@ -166,17 +166,11 @@ class _Parser:
     def _column(self, node: ast.Name) -> Term:
         name = node.id
         if name not in self._columns:
-            near = difflib.get_close_matches(name, self._columns, 1)
-            advice = f"did you mean {near[0]}?" if near else f"declared are {', '.join(self._columns)}"
-            raise ObjectiveError(f"{name!r} is no declared column; {advice}")
+            raise ObjectiveError(f"{name!r} is no declared column; {near(name, self._columns, 'declared are')}")
         return lambda columns: columns[name]
 
     def _part(self, node: ast.expr) -> str:
-        return _short(ast.get_source_segment(self._text, node) or self._text)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "..."
+        return short(ast.get_source_segment(self._text, node) or self._text)
 
 
 def _compared(tests: list[Callable[[Any, Any], Any]], sides: list[Any]) -> Any:

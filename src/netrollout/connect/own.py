@@ -29,12 +29,11 @@ from scipy import sparse
 
 from netrollout.batch import joint_actions
 from netrollout.connect.log import read_log
-from netrollout.connect.nodes import SpecError
 from netrollout.connect.recommendation import Action, Recommendation, report
 from netrollout.connect.spec import Load, Spec, read_spec
-from netrollout.connect.values import parse_values
 from netrollout.dp import MDP, evaluate_policy, policy_iteration, q_factors
 from netrollout.models import bootstrap_visits, make_surrogate
+from netrollout.places import PlaceError, read_numbers
 from netrollout.seeding import spawn
 from netrollout.systems.mesh import level_of
 from netrollout.types import Bools, Floats, InputError, Ints
@@ -260,7 +259,7 @@ def expected_reward(grid: Grid, windows: Floats) -> Floats:
 
     Raises
     ------
-    SpecError
+    PlaceError
         If the objective is not finite somewhere.
     """
     spec = grid.spec
@@ -272,8 +271,8 @@ def expected_reward(grid: Grid, windows: Floats) -> Floats:
     if not np.isfinite(mean).all():
         g = int(np.argmin(np.isfinite(mean)))
         where = ", ".join(f"{name}={value:g}" for name, value in zip(names, grid.features[g], strict=True))
-        raise SpecError(
-            spec.path, spec.line, "objective", f"it is {mean[g]:g} at {where}; it must be finite on the grid"
+        raise PlaceError(
+            spec.path, f"it is {mean[g]:g} at {where}; it must be finite on the grid", spec.line, "objective"
         )
     return mean
 
@@ -388,7 +387,7 @@ def _standing(grid: Grid, frame: pd.DataFrame, rows: Rows, at: str | Mapping[str
               path: str | Path) -> tuple[int, int]:  # fmt: skip
     """Return the setting and the load where the system stands."""
     spec = grid.spec
-    values = dict(parse_values(at, "--at") if isinstance(at, str) else at or {})
+    values = dict(read_numbers(at, "at") if isinstance(at, str) else at or {})
     given = {load.name: values.pop(load.name) for load in spec.loads if load.name in values}
     load = int(rows.load[-1])
     if given:
@@ -396,7 +395,7 @@ def _standing(grid: Grid, frame: pd.DataFrame, rows: Rows, at: str | Mapping[str
         scale = np.maximum(np.ptp(grid.loads, axis=0), 1e-12)
         load = int((((grid.loads - wanted) / scale) ** 2).sum(axis=1).argmin())
     if values:
-        return int(np.ravel_multi_index(tuple(level_of("--at", spec.controls, values)), grid.shape)), load
+        return int(np.ravel_multi_index(tuple(level_of("at", spec.controls, values)), grid.shape)), load
     last = frame.iloc[-1]
     levels = [int(_level(np.array([last[c.name]]), c.levels)[0]) for c in spec.controls]
     if min(levels) < 0:
@@ -404,9 +403,7 @@ def _standing(grid: Grid, frame: pd.DataFrame, rows: Rows, at: str | Mapping[str
             control = spec.controls[levels.index(-1)]
             place = f"{path}: line {frame.index[-1]}, column {control.name}"
             levels_text = f"the levels {list(control.levels)}"
-            raise InputError(
-                f"{place}: {last[control.name]:g} is not one of {levels_text}; say with --at where it stands"
-            )
+            raise InputError(f"{place}: {last[control.name]:g} is not one of {levels_text}; say where it stands (at)")
         levels = list(map(int, level_of(spec.name, spec.controls, spec.start)))
     return int(np.ravel_multi_index(tuple(levels), grid.shape)), load
 

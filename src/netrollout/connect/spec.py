@@ -21,15 +21,14 @@ controls, metrics and objective must be given.  Every error names file, line and
 
 from __future__ import annotations
 
-import difflib
 import keyword
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from netrollout.connect.nodes import Entry, SpecError, read_nodes, str_list
 from netrollout.connect.objective import Objective, ObjectiveError, parse_objective
+from netrollout.places import Entry, PlaceError, near, read_nodes
 from netrollout.systems.mesh import Control, level_of
 from netrollout.types import InputError
 
@@ -92,13 +91,13 @@ def read_spec(path: str | Path) -> Spec:
 
     Raises
     ------
-    SpecError
+    PlaceError
         It names file, line and key.
     InputError
         If the file cannot be read.
     """
     path = Path(path)
-    top = read_nodes(path)
+    top = read_nodes(path, "a spec is a mapping with controls, metrics, objective and more")
     parts = {k: e for k, e in top.entries(KEYS, REQUIRED).items() if k in REQUIRED or not e.is_null}
     places: dict[str, tuple[int, str]] = {}
     controls, increments = _controls(parts["controls"], places)
@@ -134,15 +133,14 @@ def check_against(spec: Spec, trace: pd.DataFrame, path: str | Path) -> None:
 
     Raises
     ------
-    SpecError
+    PlaceError
         It names the spec's file, line and key, and the trace.
     """
     for name, (line, key) in spec.places.items():
         if name not in trace.columns:
             columns = [str(column) for column in trace.columns]
-            near = difflib.get_close_matches(name, columns, 1)
-            advice = f"did you mean {near[0]}?" if near else f"its columns are {str_list(columns[:20])}"
-            raise SpecError(spec.path, line, key, f"{name!r} is no column of the trace {path}; {advice}")
+            advice = near(name, columns[:20], "its columns are")
+            raise PlaceError(spec.path, f"{name!r} is no column of the trace {path}; {advice}", line, key)
 
 
 def _declare(name: str, entry: Entry, places: dict[str, tuple[int, str]]) -> None:
@@ -217,7 +215,7 @@ def _bounds(entry: Entry, metrics: tuple[str, ...]) -> dict[str, float]:
     found = entry.entries()
     for name, part in found.items():
         if name not in metrics:
-            part.wrong(f"{name!r} is no metric; the metrics are {str_list(metrics)}")
+            part.wrong(f"{name!r} is no metric; the metrics are {', '.join(metrics)}")
     return {name: part.number() for name, part in found.items()}
 
 

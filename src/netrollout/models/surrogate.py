@@ -19,7 +19,6 @@ Forests", JMLR 7, 2006; the published model is that of Samani, Hammar & Stadler,
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -34,6 +33,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from netrollout.models.base import Centre, Column, ColumnSurrogate, held_out_residuals, levels, spread
 from netrollout.models.queueing import Queueing
+from netrollout.places import near
 from netrollout.types import Floats, InputError, Ints, Surrogate
 
 CHUNK = 512  # predicted rows whose weights on all training windows are held at once
@@ -222,9 +222,7 @@ def make_surrogate(
     Table(seed=1)
     """
     if name not in SURROGATES:
-        close = difflib.get_close_matches(name, SURROGATES, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(SURROGATES)}"
-        raise InputError(f"unknown surrogate {name!r}; {hint}")
+        raise InputError(f"unknown surrogate {name!r}; {near(name, SURROGATES)}")
     if name != "queueing":
         return SURROGATES[name](seed=seed)
     if controls is None or services is None:

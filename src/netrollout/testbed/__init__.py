@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from netrollout.testbed.campaign import CollectError, collect
     from netrollout.testbed.envoy import EnvoyMissing
     from netrollout.testbed.mesh import Mesh
-    from netrollout.testbed.plan import Plan, PlanError
+    from netrollout.testbed.plan import Plan
     from netrollout.testbed.processes import MeshError
 
-__all__ = ["CollectError", "EnvoyMissing", "Mesh", "MeshError", "Plan", "PlanError", "collect"]
+__all__ = ["CollectError", "EnvoyMissing", "Mesh", "MeshError", "Plan", "collect"]
 
 _HOME = {
     "CollectError": "campaign",
@@ -23,7 +23,6 @@ _HOME = {
     "Mesh": "mesh",
     "MeshError": "processes",
     "Plan": "plan",
-    "PlanError": "plan",
     "collect": "campaign",
 }
 

@@ -12,18 +12,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from netrollout.store import write_file
+from netrollout.store import check_target, write_file
 from netrollout.testbed.envoy import envoy_version
 from netrollout.testbed.mesh import Mesh
 from netrollout.testbed.plan import Configuration, Plan
 from netrollout.testbed.priority import Priority, described, obtained
+from netrollout.types import InputError
 
 SCHEMA = 2
 REPEATS = 3  # times a disturbed window is measured again before it is kept as it is
 _END_OF_VISIT = "# end of visit"  # in the .part file only
 
 
-class CollectError(RuntimeError):
+class CollectError(InputError):
     """The trace cannot be written or gone on with."""
 
 
@@ -174,7 +175,7 @@ def collect(
         raise CollectError(f"{out}: the name must end in .csv or .csv.gz")
     if out.exists():
         raise CollectError(f"{out}: exists already; delete it to measure again")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    check_target(out)
     part = _Part(out.with_name(out.name + ".part"), plan, obtained(priority))
     schedule = plan.schedule()
     progress(part.visits, len(schedule))

@@ -15,6 +15,7 @@ from netrollout.testbed.priority import held, obtained
 from netrollout.testbed.processes import MeshError, Nursery, free_ports
 from netrollout.testbed.records import service_statistics
 from netrollout.testbed.settings import NODES, Settings
+from netrollout.types import InputError
 
 DRAIN_LIMIT = 5.0  # s
 _TICK = 0.05  # s between two looks at the processes
@@ -75,7 +76,7 @@ class Mesh:
         self._seed = seed
         self._bounds = dict(bounds or {})
         if unknown := [s for s in self._bounds if s not in self.services]:
-            raise ValueError(f"bounds: {unknown[0]!r} is not one of {', '.join(self.services)}")
+            raise InputError(f"bounds: {unknown[0]!r} is not one of {', '.join(self.services)}")
         self.priority = obtained(priority)
         self._faults: list[str] = []
 

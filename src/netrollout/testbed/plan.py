@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +13,27 @@ from typing import Any
 import numpy as np
 import yaml
 
-from netrollout.testbed.settings import NODES, SERVICES
+from netrollout.places import Entry, read_nodes, short
+from netrollout.seeding import SEEDS
+from netrollout.store import read_text
+from netrollout.testbed.settings import LONGEST, NODES, SERVICES
 
 OPTIONAL: dict[str, Any] = {
-    "nodes": {},
     "settle": 1.0,
     "quota": 0.2,
     "period": 0.02,
     "foreign_limit": 0.25,
 }
+RULES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "window": (lambda v: 0 < v <= LONGEST, f"above 0 s and of at most {LONGEST:g} s"),
+    "settle": (lambda v: 0 <= v <= LONGEST, f"from 0 to {LONGEST:g} s"),
+    "quota": (lambda v: 0 < v <= 1, "above 0 and at most 1 core"),
+    "period": (lambda v: 0 < v <= 1, "above 0 s and at most 1 s"),
+    "foreign_limit": (lambda v: v >= 0, "of at least 0 cores"),
+}
+MOST = 100_000  # configurations, visits of each, windows of a visit
+WANTED = "a plan is a mapping with scenario, services, grid and more"
 REQUIRED = ("scenario", "phase", "seed", "services", "visits", "windows", "window")
-
-
-class PlanError(ValueError):
-    """A plan is wrong; the message names file and key."""
 
 
 @dataclass(frozen=True)
@@ -63,55 +71,46 @@ class Plan:
 
     @classmethod
     def read(cls, file: str | Path) -> Plan:
-        """Read and check a YAML file."""
-        try:
-            content = yaml.safe_load(Path(file).read_text())
-        except OSError as error:
-            raise PlanError(f"{file}: {error.strerror or error}") from error
-        except yaml.YAMLError as error:
-            raise PlanError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
-        return cls.parse(content, str(file))
+        """Read and check a YAML file.
+
+        Raises
+        ------
+        InputError
+            It names file, line and key.
+        """
+        text = read_text(file, WANTED)
+        return cls._of(read_nodes(file, WANTED), text)
 
     @classmethod
     def parse(cls, content: Any, file: str = "plan") -> Plan:
         """Check the content of a plan; `file` is named in errors."""
-        top = _Keys(file, "", content)
-        top.only(*REQUIRED, *OPTIONAL, "grid", "design")
-        for key in REQUIRED:
-            top.require(key)
-        services = top.inner("services")
-        services.only(*SERVICES)
+        text = yaml.safe_dump(content, sort_keys=False)
+        return cls._of(read_nodes(file, WANTED, text), text)
+
+    @classmethod
+    def _of(cls, top: Entry, text: str) -> Plan:
+        parts = top.entries((*REQUIRED, *OPTIONAL, "nodes", "grid", "design"), REQUIRED)
         loads, demand, bounds = {}, {}, {}
-        for s in services.content:
-            one = services.inner(s)
-            one.only("load", "demand", "bound")
-            loads[s] = one.levels("load", lambda v: v >= 0, "rates of at least 0 req/s")
-            demand[s] = one.number("demand", lambda v: v >= 0, "at least 0 CPU s")
-            if "bound" in one.content:
-                bounds[s] = one.number("bound", lambda v: v > 0, "above 0 s")
-        nodes = top.inner("nodes")
-        nodes.only(*NODES)
-        slowdown = dict.fromkeys(NODES, 1.0)
-        for k in nodes.content:
-            one = nodes.inner(k)
-            one.only("slowdown")
-            slowdown[k] = one.number("slowdown", lambda v: v > 0, "above 0")
+        for s, entry in parts["services"].entries(SERVICES).items():
+            one = entry.entries(("load", "demand", "bound"), ("load", "demand"))
+            loads[s] = one["load"].numbers(lambda v: v >= 0, "of at least 0 req/s")
+            demand[s] = one["demand"].number(lambda v: v >= 0, "of at least 0 CPU s")
+            if "bound" in one:
+                bounds[s] = one["bound"].number(lambda v: v > 0, "above 0 s")
+        number = {key: default if key not in parts else _number(key, parts[key]) for key, default in OPTIONAL.items()}
         return cls(
-            scenario=top.text("scenario"),
-            phase=top.text("phase"),
-            seed=top.whole("seed", 0),
+            scenario=_one_line(parts["scenario"]),
+            phase=_one_line(parts["phase"]),
+            seed=parts["seed"].whole(0, SEEDS - 1),
             demand=demand,
             bounds=bounds,
-            slowdown=slowdown,
-            configurations=_configurations(top, loads),
-            visits=top.whole("visits", 1),
-            windows=top.whole("windows", 1),
-            window=top.number("window", lambda v: v > 0, "above 0 s"),
-            settle=top.number("settle", lambda v: v >= 0, "at least 0 s"),
-            quota=top.number("quota", lambda v: 0 < v <= 1, "above 0 and at most 1 core"),
-            period=top.number("period", lambda v: v > 0, "above 0 s"),
-            foreign_limit=top.number("foreign_limit", lambda v: v >= 0, "at least 0 cores"),
-            source=content,
+            slowdown=_slowdown(parts),
+            configurations=_configurations(top, parts, loads),
+            visits=parts["visits"].whole(1, MOST),
+            windows=parts["windows"].whole(1, MOST),
+            window=_number("window", parts["window"]),
+            source=yaml.safe_load(text),
+            **number,
         )
 
     @property
@@ -135,24 +134,46 @@ class Plan:
         return [repeated[i] for i in np.random.default_rng(self.seed).permutation(len(repeated))]
 
 
-def _configurations(top: _Keys, loads: dict[str, list[float]]) -> list[Configuration]:
-    if ("grid" in top.content) == ("design" in top.content):
-        raise top.error("grid", "give either `grid` or `design`")
-    kind = "grid" if "grid" in top.content else "design"
-    space = top.inner(kind)
+def _number(key: str, entry: Entry) -> float:
+    good, rule = RULES[key]
+    return entry.number(good, rule)
+
+
+def _one_line(entry: Entry) -> str:
+    text = entry.text()
+    if not text.isprintable() or not entry.is_text:
+        entry.wrong(f"{short(text)!r} must be one line of text")
+    return text
+
+
+def _slowdown(parts: dict[str, Entry]) -> dict[int, float]:
+    found = dict.fromkeys(NODES, 1.0)
+    nodes = parts["nodes"].entries([str(k) for k in NODES]) if "nodes" in parts else {}
+    for k, entry in nodes.items():
+        found[int(k)] = entry.entries(("slowdown",), ("slowdown",))["slowdown"].number(lambda v: v > 0, "above 0")
+    return found
+
+
+def _configurations(top: Entry, parts: dict[str, Entry], loads: dict[str, list[float]]) -> list[Configuration]:
+    if ("grid" in parts) == ("design" in parts):
+        top.wrong("give either grid or design")
+    kind = "grid" if "grid" in parts else "design"
     required = [f"p_{s}" for s in loads] + [f"c_{k}" for k in NODES]
-    optional = [f"b_{s}" for s in loads]
-    space.only(*required, *optional, *(["configurations", "seed"] if kind == "design" else []))
+    optional, counts = [f"b_{s}" for s in loads], ["configurations", "seed"] if kind == "design" else []
+    space = parts[kind].entries([*required, *optional, *counts], [*required, *counts])
     levels: dict[str, list[Any]] = {f"load_{s}": values for s, values in loads.items()}
-    for key in required + [key for key in optional if key in space.content]:
+    for key in required + [key for key in optional if key in space]:
         if key.startswith("c_"):
-            levels[key] = space.levels(key, lambda v: v >= 1 and v == int(v), "whole numbers of at least 1")
+            levels[key] = space[key].numbers(lambda v: v >= 1 and v == int(v), "that is whole and at least 1")
         else:
-            levels[key] = space.levels(key, lambda v: 0 <= v <= 1, "shares between 0 and 1")
-    if kind == "grid":
-        points: list[tuple[Any, ...]] = list(itertools.product(*levels.values()))
+            levels[key] = space[key].numbers(lambda v: 0 <= v <= 1, "from 0 to 1, a share")
+    possible = math.prod(map(len, levels.values()))
+    if kind == "design":
+        points = _space_filling(space, list(levels.values()), possible)
+    elif possible > MOST:
+        parts[kind].wrong(f"{possible} configurations; at most {MOST} can be measured")
     else:
-        points = _space_filling(space, list(levels.values()))
+        points = list(itertools.product(*levels.values()))
     return [_configuration(dict(zip(levels, point, strict=True)), list(loads)) for point in points]
 
 
@@ -165,69 +186,17 @@ def _configuration(point: Mapping[str, Any], services: list[str]) -> Configurati
     )
 
 
-def _space_filling(space: _Keys, levels: list[list[Any]]) -> list[tuple[Any, ...]]:
+def _space_filling(space: dict[str, Entry], levels: list[list[Any]], possible: int) -> list[tuple[Any, ...]]:
     """Return distinct points: a scrambled Sobol sequence, each coordinate snapped to one of its levels."""
     from scipy.stats import qmc
 
-    count, possible = space.whole("configurations", 1), int(np.prod([len(values) for values in levels]))
+    count = space["configurations"].whole(1, MOST)
     if count > possible:
-        raise space.error("configurations", f"{count} asked for, but the levels allow {possible} only")
-    sobol = qmc.Sobol(len(levels), rng=np.random.default_rng(space.whole("seed", 0)))
+        space["configurations"].wrong(f"{count} asked for, but the levels allow {possible} only")
+    sobol = qmc.Sobol(len(levels), rng=np.random.default_rng(space["seed"].whole(0, SEEDS - 1)))
     chosen: dict[tuple[Any, ...], None] = {}  # a set that keeps the order
     while len(chosen) < count:
         for u in sobol.random(128):
             if len(chosen) < count:
                 chosen.setdefault(tuple(v[int(x * len(v))] for v, x in zip(levels, u, strict=True)))
     return list(chosen)
-
-
-class _Keys:
-    """One mapping of the plan, with the path that errors name."""
-
-    def __init__(self, file: str, path: str, content: Any) -> None:
-        self.file, self.path, self.content = file, path, content
-        if not isinstance(content, dict):
-            raise PlanError(f"{file}: {path.rstrip('.') or 'the file'} must be a mapping")
-
-    def error(self, key: object, message: str) -> PlanError:
-        return PlanError(f"{self.file}: {self.path}{key}: {message}")
-
-    def only(self, *known: object) -> None:
-        for key in self.content:
-            if key not in known:
-                raise self.error(key, f"unknown key; known are {', '.join(map(str, known))}")
-
-    def require(self, key: str) -> Any:
-        if key not in self.content and (self.path or key not in OPTIONAL):
-            raise self.error(key, "missing")
-        return self.content.get(key, OPTIONAL.get(key))
-
-    def inner(self, key: Any) -> _Keys:
-        return _Keys(self.file, f"{self.path}{key}.", self.require(key))
-
-    def text(self, key: str) -> str:
-        value = self.require(key)
-        if not isinstance(value, str) or not value.isprintable():
-            raise self.error(key, f"{value!r} must be one line of text")
-        return value
-
-    def number(self, key: str, good: Callable[[float], bool], rule: str) -> float:
-        value = self.require(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not good(value):
-            raise self.error(key, f"{value!r} must be a number {rule}")
-        return float(value)
-
-    def whole(self, key: str, least: int) -> int:
-        value = self.require(key)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise self.error(key, f"{value!r} must be a whole number of at least {least}")
-        return value
-
-    def levels(self, key: str, good: Callable[[float], bool], rule: str) -> list[float]:
-        values = self.require(key)
-        if not isinstance(values, list) or not values:
-            raise self.error(key, f"{values!r} must be a list of {rule}")
-        for value in values:
-            if isinstance(value, bool) or not isinstance(value, int | float) or not good(value):
-                raise self.error(key, f"{value!r} in the list, which must hold {rule}")
-        return values

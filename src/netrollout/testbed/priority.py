@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, get_args
 
+from netrollout.types import InputError
+
 Priority = Literal["realtime", "normal"]
 LEVEL = 10  # of SCHED_FIFO, 1 to 99; kernel threads run far above
 
@@ -27,11 +29,11 @@ def obtained(wanted: str) -> Priority:
 
     Raises
     ------
-    ValueError
+    InputError
         If there is no such priority.
     """
     if wanted not in get_args(Priority):
-        raise ValueError(f"priority {wanted!r} must be one of {', '.join(get_args(Priority))}")
+        raise InputError(f"priority {wanted!r} must be one of {', '.join(get_args(Priority))}")
     return "realtime" if wanted == "realtime" and may_be_had() else "normal"
 
 

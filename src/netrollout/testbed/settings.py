@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from netrollout.types import InputError
+
 SERVICES = ("compute", "info", "search")  # what a worker can do
 NODES = (1, 2)
+LONGEST = 3600.0  # s, of a window
 
 
 @dataclass
 class Settings:
-    """The present settings; a change that breaks a rule raises `ValueError` and changes nothing."""
+    """The present settings; a change that breaks a rule raises `InputError` and changes nothing."""
 
     p: dict[str, float]  # service -> routing weight to node 1, share
     b: dict[str, float]  # service -> blocking rate, share
@@ -26,7 +29,7 @@ class Settings:
     def initial(cls, demand: Mapping[str, float], max_workers: int) -> Settings:
         """Return even routing, no blocking, one worker per node and no load."""
         if unknown := [s for s in demand if s not in SERVICES]:
-            raise ValueError(f"services: {unknown[0]!r} is not one of {', '.join(SERVICES)}")
+            raise InputError(f"services: {unknown[0]!r} is not one of {', '.join(SERVICES)}")
         start = cls(
             p=dict.fromkeys(demand, 0.5),
             b=dict.fromkeys(demand, 0.0),
@@ -54,7 +57,7 @@ class Settings:
     def _check(self, name: str, key: Any, value: Any) -> None:
         known = getattr(self, name)
         if key not in known:
-            raise ValueError(f"{name}: {key!r} is not one of {', '.join(map(str, known))}")
+            raise InputError(f"{name}: {key!r} is not one of {', '.join(map(str, known))}")
         if name in ("p", "b"):
             good, rule = 0 <= value <= 1, "between 0 and 1"
         elif name == "c":
@@ -64,4 +67,4 @@ class Settings:
         else:
             good, rule = value >= 0, "at least 0"
         if not good:
-            raise ValueError(f"{name}[{key!r}] = {value!r} must be {rule}")
+            raise InputError(f"{name}[{key!r}] = {value!r} must be {rule}")

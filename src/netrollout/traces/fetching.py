@@ -10,7 +10,6 @@ import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pooch
 import requests
 import yaml
 
+from netrollout.places import near
 from netrollout.types import InputError
 
 
@@ -75,9 +75,7 @@ def select(name: str) -> list[Entry]:
     entries = [entry for entry in registry().values() if name in (entry.name, entry.collection)]
     if not entries:
         known = [*dict.fromkeys(entry.collection for entry in registry().values()), *registry()]
-        near = get_close_matches(name, known, 1)
-        advice = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-        raise InputError(f"{name!r} is not in the registry; {advice}")
+        raise InputError(f"{name!r} is not in the registry; {near(name, known)}")
     return entries
 
 
@@ -118,14 +116,14 @@ def sha256(file: Path) -> str:
 def _copy(entries: Iterable[Entry], folder: Path) -> None:
     """Copy files from a folder by their content."""
     if not folder.is_dir():
-        raise InputError(f"--from {folder}: no such folder")
+        raise InputError(f"{folder}: no such folder")
     sizes = {entry.size for entry in entries}
     # Only files of a wanted size are read.
     candidates = [file for file in sorted(folder.rglob("*")) if file.is_file() and file.stat().st_size in sizes]
     found = {sha256(file): file for file in candidates}
     for entry in entries:
         if entry.sha256 not in found:
-            raise InputError(f"--from {folder}: no file there has the sha256 of {entry.name} ({entry.sha256[:12]}...)")
+            raise InputError(f"{folder}: no file there has the sha256 of {entry.name} ({entry.sha256[:12]}...)")
         entry.path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(found[entry.sha256], entry.path)
 
@@ -133,7 +131,7 @@ def _copy(entries: Iterable[Entry], folder: Path) -> None:
 def _download(entry: Entry) -> Path:
     if entry.url is None:
         if not entry.path.is_file() or sha256(entry.path) != entry.sha256:
-            raise InputError(f"{entry.name} has no address to be fetched from; if you have the file, use --from FOLDER")
+            raise InputError(f"{entry.name} has no address to be fetched from; if you have the file, name its folder")
         return entry.path
     pooch.get_logger().setLevel("WARNING")
     try:
@@ -148,7 +146,7 @@ def _download(entry: Entry) -> Path:
         reason = "no answer from" if error.response is None else f"status {error.response.status_code} from"
         host = entry.url.split("/")[2]
         raise InputError(
-            f"{entry.name} could not be fetched: {reason} {host}; if you have the file, use --from FOLDER"
+            f"{entry.name} could not be fetched: {reason} {host}; if you have the file, name its folder"
         ) from None
     except ValueError:
         raise InputError(f"{entry.url}: its sha256 is not the one in the registry; nothing was kept") from None

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import io
 import zipfile
-from difflib import get_close_matches
 from typing import IO
 
 import numpy as np
 import pandas as pd
 
+from netrollout.places import near
 from netrollout.traces.fetching import Entry, fetched, registry
 from netrollout.types import InputError
 
@@ -95,9 +95,7 @@ def read_member(entry: Entry, member: str) -> pd.DataFrame:
 
 def _known(name: str) -> str:
     if name not in KTH_TRACES:
-        near = get_close_matches(name, KTH_TRACES, 1)
-        advice = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(KTH_TRACES)}"
-        raise InputError(f"{name!r} is not a published trace; {advice}")
+        raise InputError(f"{name!r} is not a published trace; {near(name, KTH_TRACES)}")
     return name
 
 

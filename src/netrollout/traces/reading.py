@@ -5,19 +5,17 @@ Fields are counted on the raw lines before anything is parsed: a truncated line 
 
 from __future__ import annotations
 
-import csv
-import gzip
 import math
 import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
 import pandera.errors
 
+from netrollout.places import csv_fields, near, number_of
+from netrollout.store import read_text
 from netrollout.traces.schema import (
     READABLE,
     SCHEMA,
@@ -31,7 +29,6 @@ from netrollout.traces.schema import (
 )
 from netrollout.traces.trace import Trace
 
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _WANTED = f"a trace is CSV text (or .gz of it) that begins with `# schema: {SCHEMA}`"
 
 
@@ -63,6 +60,8 @@ def read_trace(path: str | Path) -> Trace:
 
     Raises
     ------
+    InputError
+        If the file cannot be read.
     TraceError
         with one line: file, line (counted from 1, header lines included), column, what is wrong, what would be right.
         Its `more` counts the further errors.
@@ -106,29 +105,9 @@ def _raise_first(errors: Sequence[TraceError]) -> None:
 
 def _lines(path: Path) -> list[str]:
     """Return the lines of a text file, plain or compressed."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise TraceError(path, "no such file") from None
-    except IsADirectoryError:
-        raise TraceError(path, f"a folder, not a file; {_WANTED}") from None
-    except OSError as error:
-        raise TraceError(path, f"cannot be read: {error.strerror or error}") from None
-    if content.startswith(b"\x1f\x8b"):
-        try:
-            content = gzip.decompress(content)
-        except (EOFError, gzip.BadGzipFile, zlib.error):
-            raise TraceError(path, "damaged or truncated gzip data; fetch or copy the file again") from None
-    elif path.suffix == ".gz" and content:
-        raise TraceError(path, "named .gz, but its content is not gzip; compress it or drop .gz from the name")
-    if not content.strip():
+    text = read_text(path, _WANTED)
+    if not text.strip():
         raise TraceError(path, f"the file is empty; {_WANTED}")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise TraceError(path, f"binary data, not text; {_WANTED}") from None
-    if "\0" in text:
-        raise TraceError(path, f"binary data, not text; {_WANTED}")
     for start, kind in (("{", "JSON"), ("[", "JSON"), ("<", "HTML or XML")):
         if text.lstrip().startswith(start):
             raise TraceError(path, f"looks like {kind}; {_WANTED}", 1)
@@ -147,10 +126,10 @@ def _header(lines: Sequence[str]) -> tuple[dict[str, str], int]:
 
 
 def _fields(path: Path, line: str, number: int) -> list[str]:
-    try:
-        return next(csv.reader([line], strict=True), [])
-    except csv.Error:
-        raise TraceError(path, "a quotation mark is not closed; a truncated line?", number) from None
+    found = csv_fields(line)
+    if isinstance(found, str):
+        raise TraceError(path, found, number)
+    return found
 
 
 def _names(path: Path, lines: Sequence[str], names_at: int) -> list[str]:
@@ -181,8 +160,7 @@ def _check_names(
         if name in names[:i]:
             errors.append(TraceError(path, f"named twice (fields {names.index(name) + 1} and {i + 1})", line, name))
         elif name not in expected:
-            near = get_close_matches(name, missing, 1)
-            advice = f"did you mean {near[0]}?" if near else f"a trace has {', '.join(expected)}"
+            advice = near(name, missing, "missing are") if missing else near(name, expected, "a trace has")
             errors.append(TraceError(path, f"unknown; {advice}", line, repr(name)))
     errors += [TraceError(path, f"missing; it holds {expected[name].says}", line, name) for name in missing]
     if not any(name.startswith(("l_", "d_")) for name in expected):
@@ -213,8 +191,8 @@ def _numbers(path: Path, rows: dict[int, list[str]], names: Sequence[str], expec
     errors = []
 
     def number(text: str, line: int, name: str) -> float:
-        value = float(text) if _NUMBER.fullmatch(text) else math.inf
-        if math.isinf(value):
+        value = number_of(text)
+        if math.isnan(value):
             errors.append(TraceError(path, f"{text!r} must be {expected[name].says}", line, name))
         return value
 

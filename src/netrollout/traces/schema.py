@@ -10,12 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 import pandera.pandas as pa
 
-from netrollout.types import InputError
+from netrollout.places import PlaceError
 
 SCHEMA = 2  # what the testbed writes
 READABLE = (1, 2)
@@ -25,20 +24,10 @@ _TOLERANCE = 1e-4  # relative; traces are written with six digits
 Place = tuple[int, str, str]  # line, column, what is wrong
 
 
-class TraceError(InputError):
-    """A file is not a good trace.
+class TraceError(PlaceError):
+    """A file is not a good trace."""
 
-    Attributes
-    ----------
-    line : line number in the file, header lines included; 0 where there is none
-    more : number of further errors in the same file
-    """
-
-    def __init__(self, file: str | Path, what: str, line: int | None = None, column: str | None = None) -> None:
-        place = ", ".join(([] if line is None else [f"line {line}"]) + ([] if column is None else [f"column {column}"]))
-        super().__init__(f"{file}: {place}: {what}" if place else f"{file}: {what}")
-        self.line = line or 0
-        self.more = 0
+    word = "column"
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from netrollout.places import near
 from netrollout.traces.fetching import sha256
 from netrollout.traces.reading import read_trace
 from netrollout.traces.trace import Trace
@@ -59,9 +59,7 @@ def trace_files(*names: str) -> dict[str, Path]:
     known = shipped_names()
     for name in names:
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            advice = f"did you mean {near[0]!r}?" if near else f"shipped are: {', '.join(known) or 'none'}"
-            raise InputError(f"{name!r} is not a shipped trace; {advice}")
+            raise InputError(f"{name!r} is not a shipped trace; {near(name, known, 'shipped are')}")
     return {name: Path(str(_data() / (name + _ENDING))) for name in names}
 
 
