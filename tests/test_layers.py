@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -132,3 +133,28 @@ def test_the_public_names_are_reached_lazily():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+COMMAND_LINE = ("cli", "workflow")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+
+
+def texts(file: Path) -> list[ast.Constant]:
+    """Texts of a file but docstrings and the lists that are a program's arguments."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    lists = [node for node in ast.walk(tree) if isinstance(node, ast.List | ast.Tuple)]
+    calls = [
+        n for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func).endswith(("add_argument", "_git"))
+    ]
+    bodies = [n for n in ast.walk(tree) if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef)]
+    told = {id(inner) for node in [*lists, *calls] for inner in ast.walk(node)}
+    told |= {id(node.body[0].value) for node in bodies if node.body and isinstance(node.body[0], ast.Expr)}
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [node for node in found if id(node) not in told]
+
+
+@pytest.mark.parametrize("module", [module for module in modules() if top(module) not in COMMAND_LINE])
+def test_no_text_below_the_command_line_speaks_of_its_options(module):
+    """Who works in a notebook has no `--log`."""
+    file = modules()[module]
+    assert [f"{file.name}:{node.lineno}: {node.value}" for node in texts(file) if OPTION.search(node.value)] == []

@@ -50,9 +50,7 @@ def adapt(
         ),
     ] = "rollout",
     explore: Annotated[str, typer.Option("--explore", help="none, epsilon, optimism or thompson.")] = "none",
-    cycles: Annotated[
-        int | None, typer.Option("--cycles", min=1, max=MOST, help="In all; 150, on S5 144.")
-    ] = None,
+    cycles: Annotated[int | None, typer.Option("--cycles", min=1, max=MOST, help="In all; 150, on S5 144.")] = None,
     change_at: Annotated[
         int | None, typer.Option("--change-at", min=0, max=MOST, help="Cycle of the change, from 0; 50, on S5 48.")
     ] = None,
