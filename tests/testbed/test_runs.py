@@ -34,13 +34,13 @@ def test_the_pilot_of_static_settings_comes_after_the_change() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[1]", "expected a whole number `seed` and a list `runs`"),
-        ("{seed: 1, runs: [{scenario: S5}]}", "entry 1: expected scenario, policies, seeds, cycles, change_at"),
-        (TWO.replace("[1, 2]", "[x]"), "seeds must be a list of whole numbers"),
-        (TWO.replace("[a, b]", "[]"), "policies must be a list of names"),
-        (TWO.replace("cycles: 3", "cycles: 0"), "cycles at least 1"),
+        ("[1]", "line 1: the plan of a campaign is a mapping"),
+        ("{seed: 1, runs: [{scenario: S5}]}", "runs: policies is missing"),
+        (TWO.replace("[1, 2]", "[x]"), "runs.seeds: 'x' is no finite number"),
+        (TWO.replace("[a, b]", "a"), "runs.policies: expected a list"),
+        (TWO.replace("cycles: 3", "cycles: 0"), "runs.cycles: 0 must be a whole number of at least 1"),
         (TWO.replace("[1, 2]", "[1, 1]"), "two runs would be written to S5-"),
-        ("{", "expected"),
+        ("{", "is no YAML"),
     ],
 )
 def test_a_plan_that_does_not_fit_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:

@@ -12,13 +12,12 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from netrollout.seeding import spawn
+from netrollout.places import Entry, read_nodes
+from netrollout.seeding import SEEDS, spawn
 from netrollout.types import InputError
 
+WANTED = "the plan of a campaign is a mapping with a seed and a list of runs"
 KEYS = ("scenario", "policies", "seeds", "cycles", "change_at")
 
 
@@ -66,37 +65,21 @@ def read_runs(file: str | Path) -> list[Run]:
     InputError
         If the plan cannot be read, a key is missing or unknown, a value does not fit, or two runs have the same log.
     """
-    try:
-        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"{file}: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict) or not _whole(content.get("seed")) or not isinstance(content.get("runs"), list):
-        raise InputError(f"{file}: expected a whole number `seed` and a list `runs`")
-    runs = [run for number, block in enumerate(content["runs"], 1)
-            for run in _block(f"{file}: runs, entry {number}", block, content["seed"])]  # fmt: skip
+    top = read_nodes(file, WANTED).entries(("seed", "runs"), ("seed", "runs"))
+    seed = top["seed"].whole(0, SEEDS - 1)
+    runs = [run for block in top["runs"].items() for run in _block(block, seed)]
     logs = [run.log for run in runs]
     if twice := [log for log in logs if logs.count(log) > 1]:
         raise InputError(f"{file}: two runs would be written to {twice[0]}")
     return runs
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _block(place: str, block: Any, seed: int) -> list[Run]:
-    if not isinstance(block, dict) or sorted(block) != sorted(KEYS):
-        raise InputError(f"{place}: expected {', '.join(KEYS)}, nothing else")
-    for key in ("policies", "seeds"):
-        good = [isinstance(value, str) if key == "policies" else _whole(value) for value in block[key] or ()]
-        if not isinstance(block[key], list) or not good or not all(good):
-            raise InputError(f"{place}: {key} must be a list of {'names' if key == 'policies' else 'whole numbers'}")
-    if not all(_whole(block[key]) for key in ("cycles", "change_at")) or not block["cycles"]:
-        raise InputError(f"{place}: cycles and change_at must be whole numbers, cycles at least 1")
-    runs = []
-    for one in block["seeds"]:
-        order = spawn(seed, "campaign", str(block["scenario"]), one).permutation(len(block["policies"]))
-        runs += [
-            Run(str(block["scenario"]), block["policies"][k], one, block["cycles"], block["change_at"]) for k in order
-        ]
+def _block(block: Entry, seed: int) -> list[Run]:
+    part = block.entries(KEYS, KEYS)
+    scenario, cycles, change_at = part["scenario"].text(), part["cycles"].whole(1), part["change_at"].whole(0)
+    policies, runs = [one.text() for one in part["policies"].items()], []
+    for one in part["seeds"].items():
+        number = one.whole(0, SEEDS - 1)
+        order = spawn(seed, "campaign", scenario, number).permutation(len(policies))
+        runs += [Run(scenario, policies[k], number, cycles, change_at) for k in order]
     return runs
