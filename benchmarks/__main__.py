@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import cycle, environments, manyagents, published, report, serverless, solvers
+from benchmarks import cycle, environments, manyagents, own_systems, published, report, serverless, solvers
 from benchmarks.clock import Row
 from netrollout.places import near
 from netrollout.types import InputError
@@ -25,6 +25,7 @@ SECTIONS: dict[str, Callable[[int | None], list[Row]]] = {
     "multiagent": manyagents.multiagent,
     "cycle": cycle.cycle,
     "serverless": serverless.serverless,
+    "own": own_systems.own_systems,
 }
 
 

@@ -31,7 +31,7 @@ class Row:
     peer : str or None
         Who is compared; None where ours stands alone.
     ours, theirs : list of float
-        Seconds per item of every repetition, (R,).
+        Seconds per item of every repetition, (R,); where there is a `unit`, amounts of it.
     item : str
         What an item is: a decision, a solve, a step.
     rate : bool
@@ -39,7 +39,11 @@ class Row:
     floor : float or None
         Acceptance: smallest median of theirs / ours.
     ceiling : float or None
-        Acceptance: largest median of ours, s.
+        Acceptance: largest median of ours, s; with a `unit` the largest mean.
+    most, apart : float or None, float
+        Acceptance: largest mean of ours, so many times that of theirs and so much apart.
+    unit : str
+        What is compared where it is no time.
     checked : str
         How the numerical results of the two were compared before the clock started.
     not_run : str or None
@@ -55,21 +59,26 @@ class Row:
     rate: bool = False
     floor: float | None = None
     ceiling: float | None = None
+    most: float | None = None
+    apart: float = 0.0
+    unit: str = ""
     checked: str = ""
     not_run: str | None = None
 
     @property
     def ratios(self) -> list[float]:
         """How many times longer the peer took, pair by pair."""
-        return [b / a for a, b in zip(self.ours, self.theirs, strict=False)]
+        return [] if self.unit else [b / a for a, b in zip(self.ours, self.theirs, strict=False)]
 
     @property
     def met(self) -> bool | None:
         """Whether the acceptance is met; None where there is none or nothing was run."""
         if self.floor is not None and self.ratios:
             return statistics.median(self.ratios) >= self.floor
+        if self.most is not None and self.ours:
+            return statistics.fmean(self.ours) <= self.most * statistics.fmean(self.theirs) + self.apart
         if self.ceiling is not None and self.ours:
-            return statistics.median(self.ours) <= self.ceiling
+            return (statistics.fmean if self.unit else statistics.median)(self.ours) <= self.ceiling
         return None
 
     def record(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 
 from rich.console import Console
 from rich.table import Table
@@ -43,7 +44,9 @@ def cells(row: Row) -> list[str]:
             "",
         ]
     ratios = ""
-    if row.ratios:
+    if row.unit and row.theirs:
+        ratios = f"{fmean(row.theirs) / max(fmean(row.ours), 1e-12):.3g}x of the means"
+    elif row.ratios:
         ratio = spread(row.ratios)
         ratios = f"{times(ratio['median'])} [{times(ratio['min'])}, {times(ratio['max'])}]"
     met = {None: "", True: "yes", False: "NO"}[row.met]
@@ -55,11 +58,17 @@ def acceptance(row: Row) -> str:
     """Return what the row has to reach."""
     if row.floor is not None:
         return f"at least {times(row.floor)}"
-    return "" if row.ceiling is None else f"ours at most {duration(row.ceiling)}"
+    if row.most is not None:
+        return f"ours at most {times(row.most)} + {row.apart:g}"
+    if row.ceiling is None:
+        return ""
+    return f"ours at most {f'{row.ceiling:.3g}' if row.unit else duration(row.ceiling)}"
 
 
 def amount(row: Row, seconds: list[float]) -> str:
-    """Return the median time of an item, or the items per second."""
+    """Return the median time of an item, or the items per second; the mean where no time is compared."""
+    if row.unit:
+        return f"{fmean(seconds):.4f} {row.unit}"
     median = spread(seconds)["median"]
     return f"{1 / median:,.0f} {row.item}s/s" if row.rate else duration(median)
 

@@ -32,7 +32,7 @@
 
 # %% tags=["parameters"]
 profile: str = "full"  # which profile runs; the workflow sets it
-seed: int = 0  # of forests and resamples
+seed: int = 0  # of draws and resamples
 refits: int = 20  # resamples of the visits that plans are judged with
 
 # %%
@@ -122,17 +122,18 @@ for old, new in (("bounds:", "bonds:"), ("(d_search > 0.08)", "max(d_search, 0.0
 found = recommend(spec, trace, "b_search=0,c_2=1,target_l_search=35", seed)
 for line in found.why():
     print(line)
-head = ["action", "then", "Q-factor", "over holding", "reward", "response time, s", "admitted, req/s", "rows"]
+head = ["action", "then", "Q-factor", "over holding", "reward", "measured", "response time, s",
+        "admitted, req/s", "rows"]  # fmt: skip
 results.table("actions", head, [cells(action) for action in ranked(found)])
 results.value("gain", found.action.gain, found.action.gain - 2 * found.action.gain_error,
               found.action.gain + 2 * found.action.gain_error, unit="reward",
-              how=f"two standard errors over {found.refits} resamples of the visits")  # fmt: skip
+              how=f"two standard errors over {found.draws} draws of the model")  # fmt: skip
 
 # %% [markdown]
 # ```{restable} 11_your_own_system/actions
 # ```
 #
-# The recommended action gains {res}`11_your_own_system/gain:.2f:interval:bare` over holding (discounted, to the end). The numbers behind ± are standard errors over models refitted on resampled visits: they say
+# The recommended action gains {res}`11_your_own_system/gain:.2f:interval:bare` over holding (discounted, to the end). Where a setting was measured, the model is its windows; a Gaussian process on logs answers where it was not, and less surely. The numbers behind ± are standard errors over draws of that model: they say
 # what the trace cannot tell, not what will happen.
 #
 # ## Into a cluster
@@ -152,7 +153,7 @@ print(to_yaml(layout.objects({**found.action.setting, "p_search": 0.2})))
 # ## Is it worth it?
 #
 # Each setting was visited three times. We plan on two visits and judge by the raw windows of the third, in turn, and we begin in every state alike. `hold` never moves; the reactive rule adds a worker after a window over the
-# bound and takes one away after a window under half of it; `walk` goes to the best setting of the model; `rollout` is one step on the better of the two; `exact` is the
+# bound and takes one away after a window under half of it; `best-measured` walks to the setting whose mean over the known visits is the best at the load, and needs no model; `walk` goes to the best setting of the model; `rollout` is one step on the better of the two; `exact` is the
 # model's optimum; the oracle has planned on the held-out windows themselves.
 
 # %%
@@ -168,7 +169,7 @@ for name in ROWS:
     ahead[name] = e
 results.table("worth", ["policy", "reward per cycle", "exact planning is ahead by"], lines)
 
-# %% mystnb={"image": {"alt": "Horizontal bars with intervals: reward per cycle of seven policies on held-out visits of the search service, from holding to the oracle."}}
+# %% mystnb={"image": {"alt": "Horizontal bars with intervals: reward per cycle of eight policies on held-out visits of the search service, from holding to the oracle."}}
 figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
 plots.interval_bars(axes, list(ahead), *zip(*((e.value, e.low, e.high) for e in ahead.values()), strict=True))
 axes.set_xlabel("reward per cycle on held-out visits")
@@ -181,7 +182,7 @@ _ = results.write()
 # ```{restable} 11_your_own_system/worth
 # ```
 #
-# Exact planning is {res}`11_your_own_system/exact-minus.reactive:.3f:interval:bare` ahead of the reactive rule, {res}`11_your_own_system/exact-minus.walk:.3f:interval:bare` ahead of the walk to the best setting, and
+# Exact planning is {res}`11_your_own_system/exact-minus.reactive:.3f:interval:bare` ahead of the reactive rule, {res}`11_your_own_system/exact-minus.best-measured:.3f:interval:bare` ahead of the walk to the best measured setting, {res}`11_your_own_system/exact-minus.walk:.3f:interval:bare` ahead of the walk to the best setting of the model, and
 # {res}`11_your_own_system/exact-minus.rollout:.3f:interval:bare` ahead of one-step rollout, per cycle. Where such an interval holds zero, the trace does not tell the two apart, and the simpler one will do. What is left to the oracle is
 # {res}`11_your_own_system/exact-minus.oracle:.3f:interval:bare`: that is the price of having measured each setting twice only, and part of it is the luck of the third visit, on which the oracle has planned.
 #

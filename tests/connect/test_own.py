@@ -21,11 +21,6 @@ discount: 0.9
 """
 
 
-@pytest.fixture(autouse=True)
-def few_refits(monkeypatch):
-    monkeypatch.setattr(own, "REFITS", 3)
-
-
 @pytest.fixture
 def files(tmp_path):
     def write(trace, spec=SPEC):
@@ -120,11 +115,52 @@ def test_a_metric_that_falls_where_the_first_rises_is_paired_so(files):
     assert all(abs(action.reward) < 1e-4 for action in r.actions)
 
 
-def test_one_visit_has_no_standard_errors_and_says_so(files):
-    lines = "c,d\n" + "2,0.05\n" * 12
-    r = recommend(*files(lines))
-    assert math.isnan(r.action.q_error) and any("no standard errors" in note for note in r.notes)
+@pytest.mark.parametrize("rows", [1, 12, 240])
+def test_a_trace_in_which_the_controls_never_moved_advises_to_hold_and_what_to_measure(files, rows):
+    r = recommend(*files("c,d\n" + "2,0.3\n" * rows, SPEC + "bounds: {d: 0.06}\n"))
+    assert r.action.label == "hold" and not r.decided and "The controls never moved" in r.doubt
+    assert r.place("measure next").tried == 0 and any(line.startswith("Measure next: c=") for line in r.why())
+    assert r.record()["decided"] is False
     assert any("3 of 4 settings were never tried" in note for note in r.notes)
+
+
+def test_where_nothing_distinguishes_an_action_from_holding_the_advice_is_to_hold(files):
+    lines = ["visit,c,d"]
+    for visit, (c, d, e) in enumerate([(1, 0.1, 0.4), (2, 0.11, 0.37), (1, 0.5, 0.09), (2, 0.38, 0.1)]):
+        lines += [f"{visit},{c},{d}", f"{visit},{c},{e}"]
+    spec = SPEC.replace("[1, 2, 3, 4]", "[1, 2]").replace("1 - c/4 if d <= 0.1 else 0.1 - d", "-d")
+    found = [recommend(*files("\n".join(lines), spec), at=f"c={c}") for c in (1, 2)]
+    [r] = [r for r in found if r.considered != r.hold]
+    assert r.action.label == "hold" and not r.decided and "cannot tell it from holding" in r.why()[1]
+    assert r.place("measure next") is not None
+    assert all(other.decided for other in found if other is not r)
+
+
+def test_a_clear_trace_is_decided_and_says_where_the_plan_walks_and_what_was_measured_best(files):
+    r = recommend(*files(trace()), at="c=4")
+    assert r.decided and r.action.label == "c -1" and r.action.gain_share == 1.0
+    assert r.place("the plan walks to").setting == r.place("best measured setting").setting == {"c": 2.0}
+    assert r.place("best measured setting").measured_reward == 0.5
+    page = report(r)
+    assert "The plan walks to c=2: reward 0.5 ± 0 predicted, 0.5 measured in 24 rows." in page
+    assert "| best measured setting | c=2 | 0.5 ± 0 | 0.5 |" in page
+
+
+def test_a_setting_that_was_measured_is_predicted_as_it_was_measured_beside_a_cliff(files):
+    r = recommend(*files(trace(d=(5.0, 4.0, 0.06, 0.05), visits=1)), at="c=4")
+    by = {action.setting["c"]: action for action in r.actions}
+    assert by[3].metrics["d"][0] == pytest.approx(by[3].measured["d"], rel=0.1)
+    assert by[3].reward == by[3].measured_reward == 0.25 and not any("and measured" in note for note in r.notes)
+
+
+def test_where_prediction_and_measurement_disagree_it_says_so(files):
+    rng, lines, visit = np.random.default_rng(0), ["visit,c,d"], 0
+    for c, d in ((1, 0.1), (2, 0.1), (3, 0.1), (4, 0.1)) * 3:
+        off = 3.0 if (c, visit) == (2, 1) else np.exp(rng.normal(0, 1))
+        lines += [f"{visit},{c},{d * off}"]
+        visit += 1
+    r = recommend(*files("\n".join(lines)))
+    assert any(note.startswith("Predicted and measured d differ by more than 50%") for note in r.notes)
 
 
 def test_the_same_seed_gives_the_same_recommendation(files):
@@ -158,6 +194,10 @@ def test_where_it_stands_when_the_last_row_is_off_the_grid(files):
         ("c,d\n1,2\n1,x\n", "line 3, column d: 'x' must be a finite number"),
         ("c,d\n1,2\n,2\n", "line 3, column c: '' must be a finite number"),
         ("c,d\n1,inf\n", "line 2, column d: 'inf'"),
+        ("c,d\n1,1_000\n", "line 2, column d: '1_000' must be a finite number"),
+        ("c,d\nNA,1\n", "line 2, column c: 'NA' must be a finite number"),
+        ("c,d\n1," + "x" * 200 + "\n", r"column d: 'x+\.\.\.' must be a finite number"),
+        ("c,d\n1," + "1" * 200_000 + "\n", "line 2: a field of more than 131072 characters"),
         ("c,d\nnan,1\n", "line 2, column c: 'nan'"),
         ("c,d\n1,\n2,\n", "column d is empty in every row"),
         ("c,c,d\n1,1,1\n", "line 1, column c: named twice"),
@@ -173,6 +213,27 @@ def test_bad_traces_are_named(files, text, says):
     with pytest.raises(InputError, match=says) as error:
         recommend(*files(text))
     assert "\n" not in str(error.value)
+
+
+LOADED = SPEC.replace("[1, 2, 3, 4]", "[1, 2]").replace("metrics", "loads:\n  l: {levels: [10, 30, 50]}\nmetrics")
+
+
+@pytest.mark.parametrize("load", ["1e9", "-1", "61", "50"])
+def test_a_load_of_which_the_trace_tells_nothing_is_refused(files, load):
+    paths = files("c,l,d\n" + "1,10,0.2\n1,30,0.3\n2,30,0.05\n2,10,0.04\n" * 3, LOADED)
+    with pytest.raises(InputError, match=r"at l=.*: the trace tells nothing of such a load; it has 10, 30"):
+        recommend(*paths, at=f"c=1,l={load}")
+    assert "l=33 counts as 30." in recommend(*paths, at="c=1,l=33").notes
+
+
+def test_rows_with_a_far_load_or_none_are_said(files):
+    text = "c,l,d\n" + "1,10,0.2\n2,30,0.05\n" * 4 + "2,99999,0.05\n1,,0.2\n1,NA,0.2\n1,10,null\n"
+    r = recommend(*files(text, LOADED))
+    assert "Rows of the trace without a load that were left out: 2." in r.notes
+    assert any("far from every level, and counts as the nearest: 1; the farthest is 99999, in line 10" in note
+               for note in r.notes)  # fmt: skip
+    with pytest.raises(InputError, match="no row on the grid says what the load was"):
+        recommend(*files("c,l,d\n1,,1\n", LOADED))
 
 
 @pytest.mark.parametrize("at", ["c=9", "c=nan", "x=1", "c", "c=1,c=2", ""])

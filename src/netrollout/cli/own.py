@@ -27,7 +27,11 @@ def run_own(
     report : Path, optional
         .md or .json file.
     json : Path, optional
-        The record as JSON.
+        The record as JSON, see `netrollout.connect.recommendation.Recommendation`: above all ``decided`` (false where
+        the trace cannot tell any action from holding; then ``doubt`` says why, and the action is to hold), ``chosen``
+        (position in ``actions``; each has ``move``, ``setting``, ``gain``, ``gain_error``, ``gain_share``, what is
+        predicted and what was ``measured``), ``places`` (here, the plan walks to, best measured setting, measure
+        next) and ``why``.
     seed : int
 
     Raises
@@ -38,18 +42,22 @@ def run_own(
     if report is not None and report.suffix not in (".md", ".json"):
         raise InputError(f"--report {report}: expected a file that ends in .md or .json")
     from netrollout.connect.own import recommend  # the forests load for seconds: only where they are needed
-    from netrollout.connect.recommendation import Recommendation, cells, ranked
+    from netrollout.connect.recommendation import Recommendation, action_head, cells, place_table, ranked
     from netrollout.connect.recommendation import report as page
 
     found: Recommendation = recommend(spec, trace, at, seed)
     title = f"{escape(found.name)}: the best {min(SHOWN, len(found.actions))} of {len(found.actions)} actions"
-    head = ("action", "Q-factor", "over holding", "reward", *found.action.metrics, "rows")
-    table = Table(*head, title=title)
+    label, _, *head = action_head(found)
+    table = Table(label, *head, title=title)
     for action in ranked(found)[:SHOWN]:
         label, _, *numbers = cells(action)
         table.add_row(label, *numbers, style="bold" if action is found.action else None)
+    head, rows = place_table(found)
+    places = Table(*head, title="settings at this load")
+    for row in rows:
+        places.add_row(*map(escape, row))
     console = printer(json)
-    console.print(table)
+    console.print(table, places)
     for line in (*found.why(), *found.notes):
         console.print(line, markup=False, highlight=False)
     write_json(json, found.record())

@@ -16,11 +16,14 @@ from netrollout.places import csv_fields, number_of, short
 from netrollout.store import read_text
 from netrollout.types import Floats, InputError
 
+MISSING = ("", "nan", "na", "n/a", "null", "none")  # in any case
+
 
 def read_log(spec: Spec, path: str | Path) -> pd.DataFrame:
     """Read the columns that a spec declares, and `visit` where the trace has it.
 
-    Rows with a text in a column `fault` are left out.  A metric that is not there is NaN.
+    Rows with a text in a column `fault` are left out.  A metric or a load that is not there is NaN; that is an empty
+    field or one of `MISSING`.
 
     Parameters
     ----------
@@ -46,7 +49,8 @@ def read_log(spec: Spec, path: str | Path) -> pd.DataFrame:
         rows = {line: row for line, row in rows.items() if not row[names.index("fault")].strip()}
     if not rows:
         raise InputError(f"{path}: no row without a fault follows the column names; at least one is needed")
-    columns = {name: _numbers(path, rows, names.index(name), name, name in spec.metrics) for name in wanted}
+    may_miss = {*spec.metrics, *(load.name for load in spec.loads)}
+    columns = {name: _numbers(path, rows, names.index(name), name, name in may_miss) for name in wanted}
     frame = pd.DataFrame(columns, index=list(rows))
     for metric in spec.metrics:
         if frame[metric].isna().all():
@@ -85,7 +89,7 @@ def _numbers(path: Path, rows: dict[int, list[str]], at: int, name: str, may_mis
     values = np.empty(len(rows))
     for i, (line, row) in enumerate(rows.items()):
         text = row[at].strip()
-        missing = may_miss and text.lower() in ("", "nan")
+        missing = may_miss and text.lower() in MISSING
         values[i] = number_of(text)
         if np.isnan(values[i]) and not missing:
             raise InputError(f"{path}: line {line}, column {name}: {short(text)!r} must be a finite number")

@@ -1,38 +1,49 @@
 """Your own system: from a spec and a trace to the next action, and why.
 
-1. The rows of the trace are put on the grid of the spec: control settings times observed combinations of load levels.
-2. A quantile forest learns the distribution of every metric's windows at a grid point (`netrollout.models`).
-3. The reward of a grid point is the expectation of the objective over these windows, E r(metrics), never r(E metrics).
+1. The rows of the trace are put on the grid of the spec (`netrollout.connect.grid`).
+2. Where a setting has windows at a load, the model is those windows, hardly moved where they say more than their
+   neighbours do; a Gaussian process on logs answers where nothing was measured (`netrollout.models.smooth`).
+3. The reward of a grid point is the expectation of the objective over its windows, E r(metrics), never r(E metrics).
    The windows of different metrics are paired by level: a bad window for the first is bad for the others, or good for
    those whose rank correlation with the first within a setting is negative.
 4. The decision process: an action moves every control by one of its increments, the reward is that of where it lands at
    the present load, then the load moves as it was seen to within the visits of the trace.
 5. Two base policies: hold, and walk to the best setting of those in the trace.  Rollout takes one step and ends in the
    larger of their values; where the process is small, its exact optimum is computed and used instead.
-6. All of it is repeated on bootstrap resamples of the visits, which gives the standard errors.
+6. Draws from the posterior of the model say how sure the plan is.  Where following it gains over holding in less than
+   `ENOUGH` of them, or the controls never moved in the trace, holding is advised, and what to measure next: the setting
+   of which knowing the reward would improve the choice most.
 
-Letters: n rows, C settings of the controls, L combinations of load levels, G = L C grid points (load slowest), A joint
-actions, Q windows, V metrics, R refits.
+Letters: n rows, C settings of the controls, L combinations of load levels, G = L C grid points (load slowest), S = G
+states, A joint actions, Q windows, V metrics, R draws.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
-from netrollout.batch import joint_actions
+from netrollout.connect.grid import Grid, Rows, nearest_level, on_grid, reach
 from netrollout.connect.log import read_log
-from netrollout.connect.recommendation import Action, Recommendation, report
-from netrollout.connect.spec import Load, Spec, read_spec
-from netrollout.dp import MDP, evaluate_policy, policy_iteration, q_factors
-from netrollout.models import bootstrap_visits, make_surrogate
+from netrollout.connect.planning import ENOUGH, counted_on, end_of, followed_values, most_informative, outlook, plan_on
+from netrollout.connect.recommendation import (
+    BEST,
+    END,
+    HERE,
+    NEXT,
+    Action,
+    Place,
+    Recommendation,
+    pairs,
+    report,
+    with_error,
+)
+from netrollout.connect.spec import read_spec
+from netrollout.models.smooth import believe
 from netrollout.places import PlaceError, read_numbers
 from netrollout.seeding import spawn
 from netrollout.systems.mesh import level_of
@@ -40,113 +51,14 @@ from netrollout.types import Bools, Floats, InputError, Ints
 
 __all__ = ["Recommendation", "recommend", "report"]
 
-REFITS = 20
-WINDOWS = 25
-EXACT = 200_000  # state-action pairs up to which the exact optimum is computed
-MOST = 1_000_000  # state-action pairs that are planned at all
+FAR = 0.5  # share of what was measured by which a prediction that is off is told
 
 
-class Rows(NamedTuple):
-    """The trace on the grid."""
+class Model(NamedTuple):
+    """What is believed of the grid points."""
 
-    setting: Ints  # (n,) index of the control setting
-    load: Ints  # (n,) index of the load combination
-    metrics: Floats  # (n, V), NaN where not measured
-    visit: Ints  # (n,)
-
-
-class Plan(NamedTuple):
-    """What was planned on one model."""
-
-    optimal: Ints | None  # (S,)
-    rollout: Ints  # (S,)
-    hold: Ints  # (S,)
-    walk: Ints  # (S,)
-    q: Floats  # (S, A) of the method that decides
-
-
-@dataclass(frozen=True, eq=False)
-class Grid:
-    """Settings, loads and actions of a spec and a trace.
-
-    Attributes
-    ----------
-    spec : Spec
-    loads : (L, number of loads) float64, the combinations of levels that were observed
-    move : (L, L) float64, probabilities of the next load
-    """
-
-    spec: Spec
-    loads: Floats
-    move: Floats
-
-    @cached_property
-    def shape(self) -> tuple[int, ...]:
-        """Levels of each control."""
-        return tuple(len(control.levels) for control in self.spec.controls)
-
-    @cached_property
-    def settings(self) -> Ints:
-        """Levels of every setting, (C, controls)."""
-        return np.stack(np.unravel_index(np.arange(np.prod(self.shape)), self.shape), axis=1).astype(np.int64)
-
-    @cached_property
-    def values(self) -> Floats:
-        """Control values of every setting, (C, controls)."""
-        levels = [np.asarray(control.levels)[self.settings[:, m]] for m, control in enumerate(self.spec.controls)]
-        return np.stack(levels, axis=1)
-
-    @cached_property
-    def features(self) -> Floats:
-        """Control values, then load levels, of every grid point, (G, F)."""
-        loads = np.repeat(self.loads, len(self.values), axis=0)
-        return np.hstack([np.tile(self.values, (len(self.loads), 1)), loads])
-
-    @cached_property
-    def actions(self) -> Ints:
-        """Increments of every joint action, levels, (A, controls)."""
-        table = joint_actions([tuple(map(float, moves)) for moves in self.spec.increments])
-        return np.stack([np.asarray(self.spec.increments[m])[table[:, m]] for m in range(table.shape[1])], axis=1)
-
-    @cached_property
-    def landing(self) -> tuple[Ints, Bools]:
-        """Setting where each action ends, and whether it stays within the grid, (C, A)."""
-        after = self.settings[:, None, :] + self.actions
-        top = np.asarray(self.shape) - 1
-        inside: Bools = np.asarray(((after >= 0) & (after <= top)).all(axis=2))
-        ends = np.ravel_multi_index(tuple(np.moveaxis(np.clip(after, 0, top), 2, 0)), self.shape)
-        return ends.astype(np.int64), inside
-
-    @cached_property
-    def process(self) -> MDP:
-        """The decision process with no reward yet; the load's move and the setting's are independent."""
-        ends, inside = self.landing
-        c, a = ends.shape
-        steps = sparse.csr_array((np.ones(c * a), ends.ravel(), np.arange(c * a + 1)), shape=(c * a, c))
-        transition = sparse.kron(sparse.csr_array(self.move), steps, format="csr")
-        nothing = np.zeros((len(self.loads) * c, a))
-        return MDP.from_arrays(transition, nothing, self.spec.discount, np.tile(inside, (len(self.loads), 1)))
-
-    def rewarded(self, reward: Floats) -> MDP:
-        """Return the process in which grid points pay `reward` (G,)."""
-        ends, inside = self.landing
-        earned = reward.reshape(len(self.loads), -1)[:, ends].reshape(-1, ends.shape[1])
-        return replace(self.process, reward=np.where(np.tile(inside, (len(self.loads), 1)), earned, -np.inf))
-
-    def towards(self, target: int) -> Ints:
-        """Return the table (S,) that moves every control towards a setting as far as an increment goes."""
-        index = np.zeros(len(self.settings), dtype=np.int64)
-        for m, moves in enumerate(self.spec.increments):
-            after = self.settings[:, m, None] + np.asarray(moves)
-            gap = np.abs(after - self.settings[target, m]).astype(float)
-            gap[(after < 0) | (after >= self.shape[m])] = np.inf
-            index = index * len(moves) + gap.argmin(axis=1)
-        return np.tile(index, len(self.loads))
-
-    @cached_property
-    def hold(self) -> int:
-        """The action that moves nothing."""
-        return int(np.flatnonzero((self.actions == 0).all(axis=1))[0])
+    windows: Floats  # (G, Q, V) predicted
+    rewards: Floats  # (R, G) of the draws
 
 
 def recommend(
@@ -164,7 +76,7 @@ def recommend(
     at : str or mapping, optional
         Where the system stands, such as ``p=0.8,c=3``, loads too where wanted; else the last row of the trace.
     seed : int
-        Of the forests and of the bootstrap.
+        Of the draws.
 
     Raises
     ------
@@ -174,88 +86,64 @@ def recommend(
     spec = read_spec(spec_path)
     frame = read_log(spec, trace_path)
     grid, rows, notes = on_grid(spec, frame, trace_path)
-    here, load = _standing(grid, frame, rows, at, trace_path)
-    state = load * len(grid.settings) + here
-    windows = learned(grid, rows, seed)
-    rewards = expected_reward(grid, windows)
-    plan = plan_on(grid, rows, rewards)
-    refits = _refits(grid, rows, state, seed)
-    notes += _doubts(grid, rows, refits)
-    ends, inside = grid.landing
-    tried = np.bincount(rows.load * len(grid.settings) + rows.setting, minlength=len(grid.features))
-    actions = [
-        _action(grid, a, load * len(grid.settings) + int(ends[here, a]), windows, rewards, plan.q[state], refits, tried)
-        for a in map(int, np.flatnonzero(inside[here]))
-    ]
+    here, load, told = _standing(grid, frame, rows, at, trace_path)
+    return advise(grid, rows, here, load, seed, [*notes, *told])
+
+
+def advise(grid: Grid, rows: Rows, here: int, load: int, seed: int, notes: list[str]) -> Recommendation:
+    """Learn from rows on a grid, plan, and recommend the next action at a setting and a load."""
+    spec, state = grid.spec, load * len(grid.settings) + here
+    model = learned(grid, rows, seed)
+    told = measured(grid, rows)
+    reward = counted_on(model.rewards, told)
+    plan = plan_on(grid, rows, reward)
+    values = followed_values(grid, plan.table, model.rewards)
+    look = _Look(grid, rows, model, told)
+    draws = _draws_of_q(grid, state, model.rewards, values)
+    actions = [look.action(state, a, plan.q[state], draws) for a in map(int, np.flatnonzero(grid.landing[1][here]))]
     hold = next(i for i, action in enumerate(actions) if not any(action.move.values()))
-    chosen = _choose(actions, hold)
+    considered = _choose(actions, hold)
+    doubt = _doubt(rows, actions[considered], considered == hold)
     return Recommendation(
         name=spec.name,
         method="exact dynamic programming" if plan.optimal is not None else "rollout",
-        setting=_named(grid, here),
+        setting=actions[hold].setting,
         load=dict(zip((load.name for load in spec.loads), map(float, grid.loads[load]), strict=True)),
         actions=tuple(actions),
-        chosen=chosen,
+        considered=considered,
+        chosen=hold if doubt else considered,
         hold=hold,
+        doubt=doubt,
+        places=tuple(look.places(state, plan.table, load)),
         rollout_agrees=None if plan.optimal is None else bool(plan.rollout[state] == plan.optimal[state]),
-        outlook=_outlook(grid, rewards, plan, state),
+        outlook=outlook(grid, reward, plan, state),
         bounds=dict(spec.bounds),
         objective=spec.objective.text,
         horizon=spec.horizon,
-        refits=len(refits),
+        draws=len(model.rewards),
         rows=len(rows.setting),
         seed=seed,
-        notes=tuple(notes),
+        notes=(*notes, *_doubts(grid, rows), *look.disagreements()),
     )
 
 
-def on_grid(spec: Spec, frame: pd.DataFrame, path: str | Path) -> tuple[Grid, Rows, list[str]]:
-    """Return grid, rows on it, and what there is to note; rows off the grid are left out.
-
-    Raises
-    ------
-    InputError
-        If no row stands on the grid, a visit has two settings, or the grid is too large to plan on.
-    """
-    levels = np.stack([_level(frame[c.name].to_numpy(), c.levels) for c in spec.controls], axis=1)
-    kept: Bools = np.asarray((levels >= 0).all(axis=1))
-    if not kept.any():
-        line, m = int(frame.index[0]), int(np.argmin(levels[0]))
-        control = spec.controls[m]
-        raise InputError(f"{path}: line {line}, column {control.name}: {frame[control.name].iloc[0]:g} is not one of "
-                         f"the levels {list(control.levels)}, and no other row stands on the grid")  # fmt: skip
-    notes = [] if kept.all() else [f"Rows of the trace that stand off the grid and were left out: {(~kept).sum()}."]
-    on = frame.loc[kept]
-    shape = tuple(len(control.levels) for control in spec.controls)
-    loads, load = _load_levels(spec.loads, on)
-    pairs = len(loads) * np.prod([float(len(k)) for k in spec.increments]) * np.prod([float(n) for n in shape])
-    if pairs > MOST:
-        raise InputError(f"{spec.path}: {pairs:.0f} pairs of states and actions; at most {MOST} are planned, so give "
-                         "fewer levels, increments or bins")  # fmt: skip
-    setting = np.ravel_multi_index(tuple(levels[kept].T), shape).astype(np.int64)
-    visit = _visits(on, setting, path)
-    grid = Grid(spec, loads, _load_moves(load, visit, len(loads)))
-    return grid, Rows(setting, load, on[list(spec.metrics)].to_numpy(), visit), notes
+def learned(grid: Grid, rows: Rows, seed: int, chosen: Ints | None = None) -> Model:
+    """Return what the rows, or the `chosen` of them, tell of the grid points."""
+    if chosen is not None:
+        rows = rows.of(chosen)
+    belief = believe(grid.place, grid.point(rows), rows.metrics, rows.visit, spawn(seed, "belief"))
+    against = np.flatnonzero(_against_first(rows))
+    rewards = [expected_reward(grid, _paired(belief.drawn(r), against)) for r in range(len(belief.draws))]
+    return Model(_paired(belief.windows(), against), np.stack(rewards))
 
 
-def learned(grid: Grid, rows: Rows, seed: int, chosen: Ints | None = None) -> Floats:
-    """Return equally likely windows (G, Q, V) of a forest on the rows, or on the `chosen` of them."""
-    y = rows.metrics if chosen is None else rows.metrics[chosen]
-    index = np.arange(len(y)) if chosen is None else chosen
-    features = grid.features[rows.load[index] * len(grid.settings) + rows.setting[index]]
-    # The forest learns logarithms; what may be zero or negative is moved above zero and back.
-    low, high = np.nanmin(rows.metrics, axis=0), np.nanmax(rows.metrics, axis=0)
-    shift = np.where(low > 0, 0.0, np.where(high > low, high - low, 1.0) - low)
-    y = np.where(np.isnan(y).all(axis=0), np.nanmean(rows.metrics, axis=0), y)
-    forest = make_surrogate("forest", seed).fit(features, y + shift, rows.visit[index])
-    windows = forest.windows(grid.features, WINDOWS) - shift
-    for v in np.flatnonzero(_against_first(rows)):
-        windows[:, :, v] = windows[:, ::-1, v]
-    return np.asarray(windows)
+def _paired(windows: Floats, against: Ints) -> Floats:
+    windows[:, :, against] = windows[:, ::-1, against]
+    return windows
 
 
 def expected_reward(grid: Grid, windows: Floats) -> Floats:
-    """Return E r at every grid point, (G,).
+    """Return E r at every grid point, (G,), over windows (G, Q, V).
 
     Raises
     ------
@@ -263,81 +151,37 @@ def expected_reward(grid: Grid, windows: Floats) -> Floats:
         If the objective is not finite somewhere.
     """
     spec = grid.spec
-    names = [*(c.name for c in spec.controls), *(load.name for load in spec.loads)]
-    columns: dict[str, Floats] = {name: grid.features[:, k, None] for k, name in enumerate(names)}
-    columns |= {metric: windows[:, :, v] for v, metric in enumerate(spec.metrics)}
-    reward = np.broadcast_to(spec.objective(columns), windows.shape[:2] if spec.objective.names else (1, 1))
-    mean = np.broadcast_to(reward.mean(axis=1), len(windows)).copy()
+    mean: Floats = _objective(grid, np.arange(len(windows)), windows).mean(axis=1)
     if not np.isfinite(mean).all():
         g = int(np.argmin(np.isfinite(mean)))
-        where = ", ".join(f"{name}={value:g}" for name, value in zip(names, grid.features[g], strict=True))
+        names = [*(c.name for c in spec.controls), *(load.name for load in spec.loads)]
+        where = pairs(dict(zip(names, map(float, grid.features[g]), strict=True)))
         raise PlaceError(
             spec.path, f"it is {mean[g]:g} at {where}; it must be finite on the grid", spec.line, "objective"
         )
     return mean
 
 
-def plan_on(grid: Grid, rows: Rows, reward: Floats) -> Plan:
-    """Plan on grid points that pay `reward` (G,)."""
-    mdp = grid.rewarded(reward)
-    share = np.bincount(rows.load, minlength=len(grid.loads)) / len(rows.load)
-    seen = np.unique(rows.setting)
-    best = seen[(share @ reward.reshape(len(grid.loads), -1))[seen].argmax()]
-    hold, walk = np.full(mdp.n_states, grid.hold), grid.towards(int(best))
-    value = np.maximum(evaluate_policy(mdp, hold).value, evaluate_policy(mdp, walk).value)
-    q = q_factors(mdp, value)
-    rollout: Ints = q.argmax(axis=1).astype(np.int64)
-    if mdp.n_states * mdp.n_actions > EXACT:
-        return Plan(None, rollout, hold, walk, q)
-    solved = policy_iteration(mdp, rollout)
-    return Plan(solved.policy, rollout, hold, walk, q_factors(mdp, solved.value))
+def measured(grid: Grid, rows: Rows) -> Floats:
+    """Return the mean of the objective over the windows measured at each grid point, (G,); NaN where there are none."""
+    reward = pd.Series(_objective(grid, grid.point(rows), rows.metrics[:, None, :])[:, 0])
+    return np.asarray(reward.groupby(grid.point(rows)).mean().reindex(range(len(grid.features))), dtype=float)
 
 
-def _level(values: Floats, levels: tuple[float, ...]) -> Ints:
-    """Return the level of each value, -1 where it is none."""
-    near = np.abs(values[:, None] - np.asarray(levels)).argmin(axis=1)
-    return np.where(np.isclose(values, np.asarray(levels)[near], rtol=1e-6, atol=1e-9), near, -1)
+def best_measured(grid: Grid, told: Floats) -> Ints:
+    """Return the setting of the best mean measured at each load, (L,); -1 where none was."""
+    by_load = np.where(np.isnan(told), -np.inf, told).reshape(len(grid.loads), -1)
+    return np.where(np.isfinite(by_load).any(axis=1), by_load.argmax(axis=1), -1)
 
 
-def _load_levels(loads: tuple[Load, ...], frame: pd.DataFrame) -> tuple[Floats, Ints]:
-    """Return the combinations of load levels that occur, (L, loads), and each row's, (n,)."""
-    columns = []
-    for load in loads:
-        values = frame[load.name].to_numpy()
-        levels = np.asarray(load.levels) if load.levels else _bin_levels(values, load.bins)
-        columns.append(levels[np.abs(values[:, None] - levels).argmin(axis=1)])
-    table = np.stack(columns, axis=1) if columns else np.zeros((len(frame), 0))
-    if not columns:
-        return np.zeros((1, 0)), np.zeros(len(frame), dtype=np.int64)
-    combinations, which = np.unique(table, axis=0, return_inverse=True)
-    return combinations, which.ravel().astype(np.int64)
-
-
-def _bin_levels(values: Floats, bins: int) -> Floats:
-    """Return the medians of parts with as many rows each."""
-    levels: Floats = np.unique([np.median(part) for part in np.array_split(np.sort(values), bins) if len(part)])
-    return levels
-
-
-def _visits(frame: pd.DataFrame, setting: Ints, path: str | Path) -> Ints:
-    if "visit" not in frame:
-        return np.cumsum(np.concatenate([[0], (np.diff(setting) != 0).astype(np.int64)]))
-    visit = np.unique(frame["visit"].to_numpy(), return_inverse=True)[1].ravel().astype(np.int64)
-    home = np.empty(visit.max() + 1, dtype=np.int64)
-    home[visit[::-1]] = setting[::-1]
-    if (stray := np.flatnonzero(home[visit] != setting)).size:
-        line = int(frame.index[stray[0]])
-        raise InputError(f"{path}: line {line}, column visit: the controls change within a visit; begin a new number")
-    return visit
-
-
-def _load_moves(load: Ints, visit: Ints, n: int) -> Floats:
-    """Return how the load was seen to move between successive rows of a visit; it stays where nothing was seen."""
-    counts = np.zeros((n, n))
-    same = visit[1:] == visit[:-1]
-    np.add.at(counts, (load[:-1][same], load[1:][same]), 1.0)
-    total = counts.sum(axis=1, keepdims=True)
-    return np.where(total > 0, counts / np.maximum(total, 1.0), np.eye(n))
+def _objective(grid: Grid, point: Ints, windows: Floats) -> Floats:
+    """Return the objective (n, Q) of windows (n, Q, V) at grid points (n,)."""
+    spec = grid.spec
+    names = [*(c.name for c in spec.controls), *(load.name for load in spec.loads)]
+    columns: dict[str, Floats] = {name: grid.features[point, k, None] for k, name in enumerate(names)}
+    columns |= {metric: windows[:, :, v] for v, metric in enumerate(spec.metrics)}
+    return np.asarray(np.broadcast_to(spec.objective(columns) if spec.objective.names else
+                                      spec.objective(columns)[None, None], windows.shape[:2]))  # fmt: skip
 
 
 def _against_first(rows: Rows) -> Bools:
@@ -349,55 +193,129 @@ def _against_first(rows: Rows) -> Bools:
     return against
 
 
-def _refits(grid: Grid, rows: Rows, state: int, seed: int) -> Floats:
-    """Return the Q-factors of the state on bootstrap refits, (R, A); none with a single visit."""
-    if len(np.unique(rows.visit)) < 2:
-        return np.zeros((0, len(grid.actions)))
-    # Where no setting was visited twice, visits are drawn from all of them alike.
-    strata = rows.setting if _visits_per_setting(rows).max() > 1 else np.zeros_like(rows.setting)
-    found = []
-    for refit in range(REFITS):
-        chosen = bootstrap_visits(rows.visit, strata, spawn(seed, "refit", refit))
-        windows = learned(grid, rows, int(spawn(seed, "forest", refit).integers(2**31)), chosen)
-        found.append(plan_on(grid, rows, expected_reward(grid, windows)).q[state])
-    return np.stack(found)
-
-
 def _visits_per_setting(rows: Rows) -> Ints:
     pairs = np.unique(np.stack([rows.setting, rows.visit], axis=1), axis=0)
     return np.unique(pairs[:, 0], return_counts=True)[1].astype(np.int64)
 
 
-def _doubts(grid: Grid, rows: Rows, refits: Floats) -> list[str]:
+class _Look:
+    """Says of settings what is predicted and what was measured."""
+
+    def __init__(self, grid: Grid, rows: Rows, model: Model, told: Floats) -> None:
+        self._grid, self._model, self._told = grid, model, told
+        points = grid.point(rows)
+        self._rows = np.bincount(points, minlength=len(grid.features))
+        means = pd.DataFrame(rows.metrics).groupby(points).mean()
+        self._means: Floats = means.reindex(range(len(grid.features))).to_numpy()
+
+    def _outcome(self, g: int) -> dict[str, Any]:
+        spec, windows = self._grid.spec, self._model.windows[g]
+        mean, quantiles = windows.mean(axis=0), np.quantile(windows, [0.1, 0.5, 0.9], axis=0)
+        values = self._grid.values[g % len(self._grid.settings)]
+        return {
+            "setting": {c.name: float(value) for c, value in zip(spec.controls, values, strict=True)},
+            "reward": float(self._model.rewards[:, g].mean()),
+            "reward_error": float(self._model.rewards[:, g].std()),
+            "measured_reward": float(self._told[g]),
+            "metrics": {m: (float(mean[v]), *map(float, quantiles[:, v])) for v, m in enumerate(spec.metrics)},
+            "measured": {m: float(self._means[g, v]) for v, m in enumerate(spec.metrics)},
+            "over": {m: float((windows[:, spec.metrics.index(m)] > top).mean()) for m, top in spec.bounds.items()},
+            "keeps": all(mean[spec.metrics.index(m)] <= top for m, top in spec.bounds.items()),
+            "tried": int(self._rows[g]),
+        }
+
+    def action(self, state: int, a: int, q: Floats, draws: Floats) -> Action:
+        """Return what there is to say of action `a` in a state with Q-factors q (A,) and draws of them (R, A)."""
+        grid, gain = self._grid, draws[:, a] - draws[:, self._grid.hold]
+        return Action(
+            **self._outcome(int(grid.ahead(np.array([state]), np.array([a]))[0])),
+            move={c.name: int(step) for c, step in zip(grid.spec.controls, grid.actions[a], strict=True)},
+            q=float(q[a]),
+            q_error=float(draws[:, a].std()),
+            gain=float(gain.mean()),
+            gain_error=float(gain.std()),
+            gain_share=float((gain > 0.0).mean()),
+        )
+
+    def places(self, state: int, table: Ints, load: int) -> Iterator[Place]:
+        """Yield the settings that the page shows beside each other."""
+        first = load * len(self._grid.settings)
+        yield Place(**self._outcome(state), name=HERE)
+        yield Place(**self._outcome(int(end_of(self._grid, table, np.array([state]))[0])), name=END)
+        if (best := int(best_measured(self._grid, self._told)[load])) >= 0:
+            yield Place(**self._outcome(first + best), name=BEST)
+        at_load = self._model.rewards[:, first : first + len(self._grid.settings)]
+        if (unknown := most_informative(at_load)) is not None:
+            yield Place(**self._outcome(first + unknown), name=NEXT)
+
+    def disagreements(self) -> list[str]:
+        """Say of each metric where what is predicted is far from what was measured."""
+        spec, predicted, notes = self._grid.spec, self._model.windows.mean(axis=1), []
+        names = [*(c.name for c in spec.controls), *(load.name for load in spec.loads)]
+        for v, metric in enumerate(spec.metrics):
+            size = np.abs(self._means[:, v])
+            gap = np.nan_to_num(np.abs(predicted[:, v] - self._means[:, v]) / np.where(size > 0.0, size, np.nan))
+            if (gap > FAR).any():
+                g = int(gap.argmax())
+                where = pairs(dict(zip(names, map(float, self._grid.features[g]), strict=True)))
+                notes.append(f"Predicted and measured {metric} differ by more than {FAR:.0%} at {(gap > FAR).sum()} of "
+                             f"{(self._rows > 0).sum()} places; most at {where}: measured {self._means[g, v]:.4g} in "
+                             f"{self._rows[g]} rows, predicted {predicted[g, v]:.4g}.")  # fmt: skip
+        return notes
+
+
+def _draws_of_q(grid: Grid, state: int, rewards: Floats, values: Floats) -> Floats:
+    """Return draws (R, A) of the Q-factors of a state; actions beyond the levels have -inf."""
+    actions = np.arange(len(grid.actions))
+    ahead = grid.ahead(np.full(len(actions), state), actions)
+    load, here = divmod(state, len(grid.settings))
+    after = grid.move[load] @ values.reshape(len(values), len(grid.loads), -1)[:, :, ahead % len(grid.settings)]
+    return np.where(grid.landing[1][here], rewards[:, ahead] + grid.spec.discount * after, -np.inf)
+
+
+def _doubt(rows: Rows, action: Action, holds: bool) -> str:
+    """Return why nothing distinguishes an action from holding; empty where something does."""
+    if len(np.unique(rows.setting)) == 1:
+        return "The controls never moved in the trace, so it tells nothing of other settings."
+    if holds or action.gain_share >= ENOUGH:
+        return ""
+    gain = with_error(action.gain, action.gain_error)
+    return (f"The plan would take {action.label}, but the trace cannot tell it from holding: it gains {gain}, and at "
+            f"all in {action.gain_share:.0%} of the draws.")  # fmt: skip
+
+
+def _doubts(grid: Grid, rows: Rows) -> list[str]:
     visits = _visits_per_setting(rows)
     notes = []
     if len(visits) < len(grid.settings):
         notes.append(f"{len(grid.settings) - len(visits)} of {len(grid.settings)} settings were never tried; there the "
-                     "forest predicts from the nearest ones that were.")  # fmt: skip
-    if not len(refits):
-        notes.append("The trace has one visit only: there are no standard errors.")
-    elif once := int((visits == 1).sum()):
-        notes.append(f"{once} settings were visited once only: their part in the standard errors is too small.")
+                     "model predicts from the nearest ones that were.")  # fmt: skip
+    if visits.max() == 1:
+        notes.append("No setting was visited twice: visits are taken to differ as much as windows do.")
     if len(grid.loads) > 1 and (np.diag(grid.move) == 1.0).all():
         notes.append("The load never moves within a visit of the trace, so it is taken to stay.")
     return notes
 
 
 def _standing(grid: Grid, frame: pd.DataFrame, rows: Rows, at: str | Mapping[str, float] | None,
-              path: str | Path) -> tuple[int, int]:  # fmt: skip
-    """Return the setting and the load where the system stands."""
+              path: str | Path) -> tuple[int, int, list[str]]:  # fmt: skip
+    """Return the setting and the load where the system stands, and what there is to note."""
     spec = grid.spec
     values = dict(read_numbers(at, "at") if isinstance(at, str) else at or {})
     given = {load.name: values.pop(load.name) for load in spec.loads if load.name in values}
-    load = int(rows.load[-1])
+    load, notes = int(rows.load[-1]), []
     if given:
         wanted = [given.get(item.name, grid.loads[load, k]) for k, item in enumerate(spec.loads)]
+        _check_loads(grid, frame, given)
         scale = np.maximum(np.ptp(grid.loads, axis=0), 1e-12)
         load = int((((grid.loads - wanted) / scale) ** 2).sum(axis=1).argmin())
+        taken = dict(zip((item.name for item in spec.loads), map(float, grid.loads[load]), strict=True))
+        notes = [f"{name}={value:g} counts as {taken[name]:g}." for name, value in given.items()
+                 if value != taken[name]]  # fmt: skip
     if values:
-        return int(np.ravel_multi_index(tuple(level_of("at", spec.controls, values)), grid.shape)), load
+        return int(np.ravel_multi_index(tuple(level_of("at", spec.controls, values)), grid.shape)), load, notes
     last = frame.iloc[-1]
-    levels = [int(_level(np.array([last[c.name]]), c.levels)[0]) for c in spec.controls]
+    levels = [int(nearest_level(np.array([last[c.name]]), c.levels)[0]) for c in spec.controls]
     if min(levels) < 0:
         if spec.start is None:
             control = spec.controls[levels.index(-1)]
@@ -405,36 +323,20 @@ def _standing(grid: Grid, frame: pd.DataFrame, rows: Rows, at: str | Mapping[str
             levels_text = f"the levels {list(control.levels)}"
             raise InputError(f"{place}: {last[control.name]:g} is not one of {levels_text}; say where it stands (at)")
         levels = list(map(int, level_of(spec.name, spec.controls, spec.start)))
-    return int(np.ravel_multi_index(tuple(levels), grid.shape)), load
+    return int(np.ravel_multi_index(tuple(levels), grid.shape)), load, notes
 
 
-def _named(grid: Grid, setting: int) -> dict[str, float]:
-    return {c.name: float(value) for c, value in zip(grid.spec.controls, grid.values[setting], strict=True)}
-
-
-def _action(grid: Grid, a: int, g: int, windows: Floats, rewards: Floats, q: Floats, refits: Floats,
-            tried: Ints) -> Action:  # fmt: skip
-    """Return what there is to say of action `a` that lands on grid point `g`."""
-    spec, here = grid.spec, refits[:, a]
-    gap = here - refits[:, grid.hold]
-    many = len(refits) > 1
-    mean = windows[g].mean(axis=0)
-    quantiles = np.quantile(windows[g], [0.1, 0.5, 0.9], axis=0)
-    over = {m: float((windows[g, :, spec.metrics.index(m)] > bound).mean()) for m, bound in spec.bounds.items()}
-    return Action(
-        move={c.name: int(step) for c, step in zip(spec.controls, grid.actions[a], strict=True)},
-        setting=_named(grid, g % len(grid.settings)),
-        q=float(q[a]),
-        q_error=float(here.std(ddof=1)) if many else float("nan"),
-        gain=float(q[a] - q[grid.hold]),
-        gain_error=float(gap.std(ddof=1)) if many else float("nan"),
-        best_share=float((refits.argmax(axis=1) == a).mean()) if many else float("nan"),
-        reward=float(rewards[g]),
-        metrics={m: (float(mean[v]), *map(float, quantiles[:, v])) for v, m in enumerate(spec.metrics)},
-        over=over,
-        keeps=all(mean[spec.metrics.index(m)] <= bound for m, bound in spec.bounds.items()),
-        tried=int(tried[g]),
-    )
+def _check_loads(grid: Grid, frame: pd.DataFrame, given: Mapping[str, float]) -> None:
+    """Refuse a load that is far from every level, or near one that was never met."""
+    for k, load in enumerate(grid.spec.loads):
+        met, value = np.unique(grid.loads[:, k]), given.get(load.name)
+        if value is None:
+            continue
+        low, high = reach(load, frame[load.name].dropna().to_numpy())
+        levels = np.asarray(load.levels or met)
+        if not low <= value <= high or levels[np.abs(levels - value).argmin()] not in met:
+            known = ", ".join(f"{level:g}" for level in met)
+            raise InputError(f"at {load.name}={value:g}: the trace tells nothing of such a load; it has {known}")
 
 
 def _choose(actions: list[Action], hold: int) -> int:
@@ -443,16 +345,3 @@ def _choose(actions: list[Action], hold: int) -> int:
     best = max(actions[i].q for i in allowed)
     tied = [i for i in allowed if actions[i].q >= best - 1e-9 * (1.0 + abs(best))]
     return min(tied, key=lambda i: sum(map(abs, actions[i].move.values())))
-
-
-def _outlook(grid: Grid, reward: Floats, plan: Plan, state: int) -> dict[str, float]:
-    """Return the expected mean reward over the horizon, from here, of holding, walking and the plan."""
-    mdp, states = grid.rewarded(reward), np.arange(len(plan.hold))
-    best = plan.optimal if plan.optimal is not None else plan.rollout
-    found = {}
-    for name, table in (("hold", plan.hold), ("walk", plan.walk), ("plan", best)):
-        value, moves = np.zeros(len(states)), mdp.transition[states * mdp.n_actions + table]
-        for _ in range(grid.spec.horizon):
-            value = mdp.reward[states, table] + moves @ value
-        found[name] = float(value[state] / grid.spec.horizon)
-    return found

@@ -12,15 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
+from netrollout.connect.grid import Grid, Rows, on_grid
 from netrollout.connect.log import read_log
-from netrollout.connect.own import Grid, Rows, expected_reward, learned, on_grid, plan_on
+from netrollout.connect.own import best_measured, expected_reward, learned, measured
+from netrollout.connect.planning import counted_on, plan_on
 from netrollout.connect.spec import read_spec
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
 from netrollout.models import bootstrap_visits
 from netrollout.seeding import spawn
 from netrollout.types import Floats, InputError, Ints
 
-ROWS = ("hold", "random", "reactive", "walk", "rollout", "exact", "oracle")
+ROWS = ("hold", "random", "reactive", "best-measured", "walk", "rollout", "exact", "oracle")
 IDLE = 0.5  # share of the bound under which the reactive rule gives up a worker
 
 
@@ -45,7 +47,8 @@ def judged(
     -------
     dict of row to (F, R) float64
         Reward per cycle, discounted, mean over all states to begin in; rows are `ROWS`: never moving; moving at random;
-        the reactive rule; walking to the best setting of the model; one-step rollout on `hold` and `walk`; the model's
+        the reactive rule; walking to the setting of the best mean measured at the load; walking to the best setting of
+        the model; one-step rollout on `hold` and `walk`; the model's
         exact optimum; the optimum of the held-out windows themselves, which is a bound.
 
     Raises
@@ -66,8 +69,14 @@ def judged(
         fixed = _fixed(grid, world, held, workers)
         for refit in range(refits):
             chosen = known[bootstrap_visits(rows.visit[known], rows.setting[known], spawn(seed, "own", k, refit))]
-            plan = plan_on(grid, rows, expected_reward(grid, learned(grid, rows, seed + refit, chosen)))
-            made = {"walk": plan.walk, "rollout": plan.rollout, "exact": plan.optimal}
+            told = measured(grid, rows.of(chosen))
+            plan = plan_on(grid, rows, counted_on(learned(grid, rows, seed + refit, chosen).rewards, told))
+            made = {
+                "best-measured": grid.towards(best_measured(grid, told)),
+                "walk": plan.walk,
+                "rollout": plan.rollout,
+                "exact": plan.optimal,
+            }
             for name, table in (fixed | made).items():
                 value = evaluate_policy(world, table).value.mean() * (1.0 - spec.discount)
                 found[name][k, refit] = value
