@@ -17,7 +17,7 @@ import netrollout
 from benchmarks.clock import Row, alone, paired
 from netrollout.envs.gym import NetEnv
 from netrollout.envs.vec import NetVecEnv
-from netrollout.train import begin
+from netrollout.learn import learner
 from netrollout.types import Ints, System
 
 STEPS = 2000  # of the single environment, and of all lanes together
@@ -76,8 +76,8 @@ def training(repetitions: int | None) -> list[Row]:
     system = netrollout.make("mesh-s1", side="model")
 
     def prepare() -> Callable[[], Any]:
-        model = begin(system, seed=0)
-        return lambda: model.learn(TRAINING_STEPS)
+        made = learner(system, "ppo")
+        return lambda: made.advance(TRAINING_STEPS)
 
     seconds = alone(prepare, TRAINING_STEPS, repetitions or 3)
     return [Row("training", "MaskablePPO, published settings", ours=seconds, item="step", rate=True)]

@@ -32,8 +32,8 @@ from benchmarks.problem import Problem, published_problem
 from benchmarks.published import PEER
 from netrollout.batch import joint_actions
 from netrollout.dp import evaluate_policy
+from netrollout.learn import tabulate, train
 from netrollout.rollout import RolloutPolicy, q_rollout
-from netrollout.train import policy_table, train
 from netrollout.types import Floats, Ints
 
 NAME = "online_policy_adaptation_using_rollout"
@@ -126,7 +126,7 @@ class PublishedCoding:
 
     def __init__(self, model: Any, problem: Problem) -> None:
         system, x = problem.system, problem.system.states()
-        self._model, self._top = model, np.array(system.shape[1:]) - 1
+        self._model, self._top = model.model, np.array(system.shape[1:]) - 1
         self._shape = system.shape[1:]
         self._observations, self._masks = system.observe(x), system.feasible(x)
         self._code = np.array([1, 0, 2])
@@ -201,11 +201,11 @@ def _table_row(problem: Problem, peer: Published, repetitions: int) -> Row:
 
 def _ppo_row(problem: Problem, peer: Published, repetitions: int) -> Row:
     steps = int(1 / (1 - problem.mdp.discount))
-    model = train(problem.system, steps=PPO_STEPS, seed=0)
-    coded, table = PublishedCoding(model, problem), policy_table(model, problem.system)
+    model = train(problem.system, length=PPO_STEPS, seed=0)
+    coded, table = PublishedCoding(model, problem), tabulate(model, problem.system)
     found: list[Floats] = []
     seconds = paired(
-        lambda: lambda: evaluate_policy(problem.mdp, policy_table(model, problem.system)),
+        lambda: lambda: evaluate_policy(problem.mdp, tabulate(model, problem.system)),
         lambda: lambda: found.append(peer.evaluate(coded, 1)),
         (1, 1), repetitions, warm=False,
     )  # fmt: skip

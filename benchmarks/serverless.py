@@ -11,12 +11,11 @@ from typing import Any
 
 import netrollout
 from benchmarks.clock import Row, alone
-from netrollout import dqn
 from netrollout.baselines.serverless import Constant
+from netrollout.learn import learner, train
 from netrollout.studies.farm_play import disturbances, play
 from netrollout.systems.serverless.farm import CYCLE
 from netrollout.systems.workload import published
-from netrollout.train import begin
 
 EPISODES = 100
 WORKLOADS = 20
@@ -31,8 +30,8 @@ def serverless(repetitions: int | None) -> list[Row]:
     count = repetitions or 3
 
     def prepare_ppo() -> Callable[[], Any]:
-        model = begin(log, seed=0)
-        return lambda: model.learn(STEPS)
+        made = learner(log, "ppo")
+        return lambda: made.advance(STEPS)
 
     drawn = alone(lambda: lambda: [published(seed) for seed in range(WORKLOADS)], WORKLOADS, count)
     episodes = alone(lambda: lambda: play(plant, Constant(17), w), EPISODES, count)
@@ -41,6 +40,6 @@ def serverless(repetitions: int | None) -> list[Row]:
     return [
         Row("serverless", "published workload, bit by bit", ours=drawn, item="workload"),
         Row("serverless", f"static policy, {EPISODES} episodes at once", ours=episodes, item="episode", rate=True),
-        row("Double DQN, training", ours=alone(lambda: lambda: dqn.learn(log, STEPS, 0), lived, count)),
+        row("Double DQN, training", ours=alone(lambda: lambda: train(log, "dqn", STEPS), lived, count)),
         row("MaskablePPO on 16 lanes, training", ours=alone(prepare_ppo, lived, count)),
     ]

@@ -1,5 +1,6 @@
 """What every test may use."""
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 
 from netrollout.traces import fetch
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks lose by more; torch reads it when it loads
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -53,14 +53,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from joblib import Parallel, delayed
 
-import netrollout.train as training
-
 # %%
 from netrollout import make, plots
 from netrollout.batch import joint_actions
 from netrollout.catalog import Context, policy_table
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
 from netrollout.evaluate import bootstrap
+from netrollout.learn import learner, learning_curve, recipe, tabulate, train
+from netrollout.learn.network import policy_probabilities
 from netrollout.results import Results
 from netrollout.systems.mesh import Objective
 from netrollout.traces import trace_files
@@ -121,8 +121,10 @@ results.table("growth", ["controls", "states", "joint actions", "pairs per sweep
 # published for this very scenario {cite}`samani2024online`, one environment included.
 
 # %%
-settings = {**training.PUBLISHED, **training.PUBLISHED["policy_kwargs"], "environments": 1}
-shown = {key: str(value) for key, value in settings.items() if key != "policy_kwargs"}
+names = {"n_steps": "n_steps", "batch_size": "batch_size", "learning_rate": "learning_rate", "ent_coef": "ent_coef",
+         "clip_range": "clip_range", "hidden": "net_arch", "lanes": "environments"}  # fmt: skip
+settings = recipe("ppo").settings
+shown = {name: str(settings[key]) for key, name in names.items()}
 results.table("settings", ["setting", "value"], [[key, value] for key, value in shown.items()])
 models = [make("mesh-s2", source=source, side="model", seed=seed, refit=r) for r in range(refits)]
 mdps = [MDP.from_system(model) for model in models]
@@ -130,8 +132,8 @@ plant = make("mesh-s2", source=source, side="plant", seed=seed)
 
 # %%
 start = int(plant.index(plant.initial(np.random.default_rng(0), 1))[0])
-fresh = training.begin(models[0], seed)
-results.value("weights", sum(weight.numel() for weight in fresh.policy.parameters()))
+fresh = learner(models[0], "ppo", seed)
+results.value("weights", sum(weight.numel() for weight in fresh.model.policy.parameters()))
 results.value("states", plant.n_states)
 results.value("feasible", float(mdps[0].feasible.mean()), unit="share")
 results.value("horizon", plant.horizon, unit="cycles")
@@ -160,11 +162,12 @@ results.value("steps", steps)
 
 # %%
 def trained(r, n):
-    def value(table):
-        return float(evaluate_policy(mdps[r], table).value[start])
+    def value(policy):
+        return evaluate_policy(mdps[r], tabulate(policy, models[r])).value[[start]]
 
-    agent, run = training.train_until(models[r], value, np.inf, seeds[r][n], steps, every)
-    return training.policy_table(agent, models[r]), training.policy_probabilities(agent, models[r]), run
+    agent = learner(models[r], "ppo", seeds[r][n], fresh=False)  # one training, not a new stream in each segment
+    curve = learning_curve(agent, steps, every, value)
+    return tabulate(agent.policy(), models[r]), policy_probabilities(agent.policy(), models[r]), curve
 
 
 seeds = (seed + np.arange(refits * training_seeds)).reshape(refits, training_seeds).tolist()
@@ -175,9 +178,9 @@ found = Parallel(n_jobs=-1)(delayed(trained)(r, n) for r, n in jobs)
 each = (refits, training_seeds)
 tables = np.array([table for table, _, _ in found]).reshape(*each, -1)
 laws = np.array([law for _, law, _ in found]).reshape(*each, *mdps[0].reward.shape)
-curves = np.array([[value for _, value in run.curve] for _, _, run in found]).reshape(*each, -1)
-at = np.array([taken for taken, _ in found[0][2].curve])
-speed = sum(run.steps for _, _, run in found) / sum(run.seconds for _, _, run in found)
+curves = np.array([curve.values[:, 0] for _, _, curve in found]).reshape(*each, -1)
+at = found[0][2].done
+speed = sum(curve.done[-1] for _, _, curve in found) / sum(curve.seconds for _, _, curve in found)
 results.value("speed", speed, unit="steps/s", live=True)
 
 # %%
@@ -242,7 +245,7 @@ class Turned(Objective):
 turned = replace(models[0], objective=Turned(**vars(models[0].objective)))
 
 # %%
-wrong = training.policy_table(training.train(turned, "ppo", flip_steps, seed), turned)
+wrong = tabulate(train(turned, "ppo", flip_steps, seed), turned)
 fall = float(evaluate_policy(mdps[0], wrong).value[start])
 results.value("flip.turned", fall, unit="reward")
 results.value(

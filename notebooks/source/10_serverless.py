@@ -73,6 +73,7 @@ from netrollout.catalog.farm_policies import constants
 
 # %%
 from netrollout.evaluate import bootstrap, simulate
+from netrollout.learn import bins_of
 from netrollout.results import Results
 
 # %%
@@ -84,7 +85,6 @@ from netrollout.studies.farm_play import disturbances, play
 from netrollout.studies.farm_study import bounds, clairvoyant, estimates, judged
 from netrollout.systems.serverless import OBSERVATION, Farm, runtime, seeded
 from netrollout.systems.workload import PUBLISHED, intended, published, services
-from netrollout.tabular import bins_of
 from netrollout.traces import registry
 
 # %%

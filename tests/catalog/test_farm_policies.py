@@ -9,6 +9,7 @@ from netrollout.catalog import context, make_policy, policy_table
 from netrollout.catalog.farm import farm_plant
 from netrollout.catalog.farm_policies import constants
 from netrollout.evaluate import simulate
+from netrollout.learn import save, train
 from netrollout.types import InputError
 
 LANES = range(4)
@@ -53,10 +54,7 @@ def test_rollout_repairs_the_published_rule(worlds):
 
 
 def test_a_network_says_what_its_stored_twin_says(worlds, tmp_path):
-    from netrollout.tabular import learn
-
-    table = learn(worlds.base.log, "sarsa", 2, 5)
-    table.save(tmp_path / "t.npz")
+    save(train(worlds.base.log, "sarsa", 2, 5), tmp_path / "t.npz")
     assert reward(worlds, f"sarsa(file={tmp_path / 't.npz'})") == reward(worlds, "sarsa(episodes=2,seed=5)")
 
 

@@ -8,8 +8,7 @@ import pytest
 from netrollout.catalog import context, make_policy, policy_table
 from netrollout.dp import MDP, evaluate_policy
 from netrollout.evaluate import simulate
-from netrollout.train import policy_table as greedy_of
-from netrollout.train import train
+from netrollout.learn import tabulate, train
 from netrollout.types import InputError
 
 
@@ -92,12 +91,12 @@ def test_a_simulated_rollout_looks_one_step_ahead(worlds):
 
 def test_a_warm_start_goes_on_from_the_weights_of_before_the_change(worlds):
     small = "ppo(steps=512)"
-    old = train(worlds.base, steps=512, seed=worlds.seed)
-    warm = train(worlds.model, steps=512, seed=worlds.seed, warm=old)
-    assert np.array_equal(policy_table(f"retrain({small}, warm=true)", worlds), greedy_of(warm, worlds.model))
-    cold = train(worlds.model, steps=512, seed=worlds.seed)
-    assert np.array_equal(policy_table(f"retrain({small})", worlds), greedy_of(cold, worlds.model))
-    assert not np.array_equal(greedy_of(warm, worlds.model), greedy_of(cold, worlds.model))
+    old = train(worlds.base, length=512, seed=worlds.seed)
+    warm = train(worlds.model, length=512, seed=worlds.seed, warm=old)
+    assert np.array_equal(policy_table(f"retrain({small}, warm=true)", worlds), tabulate(warm, worlds.model))
+    cold = train(worlds.model, length=512, seed=worlds.seed)
+    assert np.array_equal(policy_table(f"retrain({small})", worlds), tabulate(cold, worlds.model))
+    assert not np.array_equal(tabulate(warm, worlds.model), tabulate(cold, worlds.model))
 
 
 def test_weights_for_one_load_are_no_warm_start_for_three():

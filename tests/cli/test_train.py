@@ -10,8 +10,9 @@ import time
 import numpy as np
 import pytest
 
+from netrollout.catalog import make
 from netrollout.cli.main import main
-from netrollout.tabular import TabularPolicy
+from netrollout.learn import load
 
 LONG = ("walk", "sarsa", "--episodes", 800, "--every", 10, "--evaluations", 2)
 
@@ -30,10 +31,13 @@ def test_a_table_its_curve_and_its_checkpoint_are_written(tmp_path):
     done = train("walk", "--algo", "q-learning", "--episodes", 30, "--evaluations", 3, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "walk-q-learning.npz", "walk-q-learning.npz.checkpoint", "walk-q-learning.npz.curve.json",
+        "walk-qlearning.npz", "walk-qlearning.npz.checkpoint", "walk-qlearning.npz.curve.json",
     ]  # fmt: skip
-    assert TabularPolicy.load(tmp_path / "walk-q-learning.npz").visits.sum() == 300
-    curve = json.loads((tmp_path / "walk-q-learning.npz.curve.json").read_text())
+    assert load(tmp_path / "walk-qlearning.npz", make("walk"), "qlearning").visits.sum() == 300
+    assert (
+        "30 episodes: " in done.stderr and "mean undiscounted return of 3 greedy episodes on the model" in done.stderr
+    )
+    curve = json.loads((tmp_path / "walk-qlearning.npz.curve.json").read_text())
     assert [row["done"] for row in curve["evaluations"]] == list(range(0, 31, 3))
     assert all(len(row["episodes"]) == 3 for row in curve["evaluations"])
 
@@ -60,7 +64,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_table(tmp_path, whole, 
         assert "Traceback" not in errors
     done = train(*LONG, "--out", "part.npz", "--resume", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    first, second = TabularPolicy.load(whole / "whole.npz"), TabularPolicy.load(tmp_path / "part.npz")
+    first, second = (load(file, make("walk")) for file in (whole / "whole.npz", tmp_path / "part.npz"))
     assert np.array_equal(first.q, second.q) and np.array_equal(first.visits, second.visits)
     assert (whole / "whole.npz.curve.json").read_bytes() == (tmp_path / "part.npz.curve.json").read_bytes()
 
@@ -74,14 +78,13 @@ def test_a_network_is_written(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["walk"], "--algo: which algorithm? known: sarsa, q-learning, dqn, ppo"),
+        (["walk"], "--algo: which algorithm? known: sarsa, qlearning, dqn, ppo, sac, td3"),
         (["walk", "--algo", "sarse"], "unknown algorithm 'sarse'; did you mean sarsa?"),
         (["walk", "ppo", "--algo", "dqn"], "--algo dqn: the algorithm is already given as ppo"),
         (["walk", "sarsa", "--steps", "10"], "--steps: sarsa counts episodes; give --episodes"),
         (["walk", "dqn", "--episodes", "10"], "--episodes: dqn counts steps; give --steps"),
-        (["walk", "ppo", "--published"], "--published: has no meaning for ppo"),
+        (["walk", "ppo", "--variant", "published"], "ppo has no variant 'published'; known are unmasked, continuous"),
         (["walk", "sarsa", "--resume"], "--resume: there is no walk-sarsa.npz.checkpoint"),
-        (["mesh-s4", "sarsa"], "its states cannot be listed"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_nothing_is_written(tmp_path, monkeypatch, capsys, arguments, message):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from netrollout.learn import Bins
 from netrollout.studies.farm_learning import learning_curves, visit_map
-from netrollout.tabular import Bins
 from netrollout.types import InputError
 
 

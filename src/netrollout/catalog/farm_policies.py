@@ -18,6 +18,7 @@ from netrollout.baselines.serverless import AlwaysUp, Constant, Hpa, QueueLength
 from netrollout.catalog.farm import LoggedQueue, fluid, load_serverless
 from netrollout.catalog.options import choice, number, whole
 from netrollout.evaluate import simulate
+from netrollout.learn import load, recipe, train
 from netrollout.policies import PolicyName
 from netrollout.rollout import EstimatedRollout
 from netrollout.seeding import spawn
@@ -27,7 +28,6 @@ from netrollout.types import Floats, InputError, Policy
 if TYPE_CHECKING:
     from netrollout.catalog.registry import Context
 
-TABLES = {"sarsa": "sarsa", "qlearning": "q-learning"}
 YES = ("false", "true")
 
 
@@ -97,7 +97,7 @@ def _sqrt(name: PolicyName, worlds: Context) -> Policy:
 def _learned(name: PolicyName, worlds: Context) -> Policy:
     """Learn on the base model's log, or read a file."""
     seed, kind = whole(name, "seed", worlds.seed), name.head
-    unit = "episodes" if kind in TABLES else "steps"
+    unit = recipe(kind).unit
     length = whole(name, unit, load_serverless().learning[kind])
     if length < 1:
         raise InputError(f"policy {name}: {unit}={length}; expected 1 or more")
@@ -107,22 +107,8 @@ def _learned(name: PolicyName, worlds: Context) -> Policy:
 
 @lru_cache(maxsize=64)
 def _trained(kind: str, model: LoggedQueue, length: int, seed: int, published: bool, file: str) -> Policy:
-    # torch loads for seconds: only where it is needed
-    if kind in TABLES:
-        from netrollout.tabular import TabularPolicy
-        from netrollout.tabular import learn as learn_table
-
-        if file:
-            return TabularPolicy.load(file)
-        return learn_table(model.log, TABLES[kind], length, seed, published=published)
-    if kind == "dqn":
-        from netrollout.dqn import DqnPolicy
-        from netrollout.dqn import learn as learn_network
-
-        return DqnPolicy.load(file) if file else learn_network(model.log, length, seed, published=published)
-    from netrollout.train import MaskedPolicy, load, train
-
-    return MaskedPolicy(load(file, model.log) if file else train(model.log, "ppo", length, seed), model.log)
+    log = model.log
+    return load(file, log, kind) if file else train(log, kind, length, seed, "published" if published else None)
 
 
 def _rollout(name: PolicyName, worlds: Context) -> Policy:

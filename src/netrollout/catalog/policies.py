@@ -18,6 +18,7 @@ from netrollout.catalog.farm_policies import farm_policy
 from netrollout.catalog.options import choice, number, training, whole
 from netrollout.catalog.queue_policies import queue_policy
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
+from netrollout.learn import load, tabulate, train
 from netrollout.policies import PolicyName, RandomPolicy, TablePolicy, hold_table, random_table
 from netrollout.rollout import MultiagentRollout, TruncatedRollout, multiagent_table, rollout_table, terminal_value
 from netrollout.seeding import spawn
@@ -111,19 +112,12 @@ def _static(name: PolicyName, worlds: Context) -> Ints:
 
 @lru_cache(maxsize=4)
 def _ppo_model(name: PolicyName, system: Any, seed: int) -> Any:
-    from netrollout.train import load, train  # torch loads for seconds: only where it is needed
-
     file = name.option("file", "")
-    if file:
-        return load(file, system)
-    return train(system, "ppo", *training(name, seed))
+    return load(file, system, "ppo") if file else train(system, "ppo", *training(name, seed))
 
 
 def _ppo(name: PolicyName, worlds: Context) -> Ints:
-    from netrollout.train import policy_table as greedy_of
-
-    table: Ints = greedy_of(_ppo_model(name, worlds.base, worlds.seed), worlds.base)
-    return table
+    return tabulate(_ppo_model(name, worlds.base, worlds.seed), worlds.base)
 
 
 def _optimal(system: Enumerable) -> Ints:
@@ -155,7 +149,7 @@ def _rollout(name: PolicyName, worlds: Context) -> Ints:
 def stale_value(name: PolicyName, worlds: Context) -> Floats:
     """Return what was believed of the base policy before the change, (S,): PPO's critic, else its exact value then."""
     if name.head == "ppo":
-        from netrollout.train import critic_values
+        from netrollout.learn.network import critic_values  # torch loads for seconds: only where it is needed
 
         value: Floats = critic_values(_ppo_model(name, worlds.base, worlds.seed), worlds.base)
     else:
@@ -182,15 +176,11 @@ def _retrain(name: PolicyName, worlds: Context) -> Any:
 
 
 def _warm(name: PolicyName, worlds: Context) -> Ints:
-    from netrollout.train import policy_table as greedy_of
-    from netrollout.train import train
-
     inner = _inner(name)
     if inner.head != "ppo":
         raise InputError(f"policy {name}: only ppo has weights to start warm from")
     old = _ppo_model(inner, worlds.base, worlds.seed)
-    table: Ints = greedy_of(train(worlds.model, "ppo", *training(inner, worlds.seed), warm=old), worlds.model)
-    return table
+    return tabulate(train(worlds.model, "ppo", *training(inner, worlds.seed), warm=old), worlds.model)
 
 
 def _walk(name: PolicyName, worlds: Context) -> Ints:

@@ -21,6 +21,7 @@ import numpy as np
 from netrollout.baselines.lattice import Lattice
 from netrollout.baselines.queues import Hold, Hpa, Predictive, Stay, Threshold, best_static, tuned_hpa
 from netrollout.catalog.options import choice, number, training, whole
+from netrollout.learn import load, train
 from netrollout.policies import PolicyName, RandomPolicy
 from netrollout.rollout import MultiagentRollout, TruncatedRollout, best, constrained, safe
 from netrollout.seeding import spawn
@@ -73,16 +74,13 @@ def _greedy(name: PolicyName, worlds: Context) -> Policy:
 
 @lru_cache(maxsize=8)
 def _network(system: QueueMesh, steps: int, seed: int, file: str, warm: Any = None) -> Any:
-    from netrollout.train import load, train  # torch loads for seconds: only where it is needed
-
-    return load(file, system) if file else train(system, "ppo", steps, seed, warm=warm)
+    return load(file, system, "ppo") if file else train(system, "ppo", steps, seed, warm=warm)
 
 
 def _ppo(name: PolicyName, worlds: Context) -> Policy:
-    from netrollout.train import MaskedPolicy
-
     steps, seed = training(name, worlds.seed)
-    return MaskedPolicy(_network(worlds.base, steps, seed, name.option("file", "")), worlds.base)
+    policy: Policy = _network(worlds.base, steps, seed, name.option("file", ""))
+    return policy
 
 
 def _rollout(name: PolicyName, worlds: Context) -> Policy:
@@ -119,13 +117,12 @@ def _retrain(name: PolicyName, worlds: Context) -> Policy:
         if inner.option("file", ""):
             raise InputError(f"policy {name}: a file is read, not retrained; retrain({inner}, warm=true) goes on")
         return queue_policy(inner, replace(worlds, base=worlds.model))
-    from netrollout.train import MaskedPolicy
-
     if inner.head != "ppo":
         raise InputError(f"policy {name}: only ppo has weights to start warm from")
     steps, seed = training(inner, worlds.seed)
     old = _network(worlds.base, steps, seed, inner.option("file", ""))
-    return MaskedPolicy(_network(worlds.model, steps, seed, "", old), worlds.model)
+    policy: Policy = _network(worlds.model, steps, seed, "", old)
+    return policy
 
 
 MAKERS: dict[str, Callable[[PolicyName, Context], Policy]] = {

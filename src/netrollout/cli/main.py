@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -33,6 +34,7 @@ EXTRAS = {"torch": "train", "stable_baselines3": "train", "sb3_contrib": "train"
 
 def main() -> None:
     """Run the command line; what may be expected to go wrong is one line on stderr and exit code 2."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks lose by more threads; torch reads it when it loads
     try:
         app()
     except Exception as error:

@@ -30,8 +30,10 @@ from netrollout.systems.serverless.farm import (
     limits,
     longest,
     paid,
+    published_edges,
     scale,
     sight,
+    usual,
 )
 from netrollout.systems.serverless.reward import Reward
 from netrollout.systems.serverless.tasks import Bank
@@ -207,6 +209,16 @@ class QueueModel:
         """Least and largest values of observations, (9,) each."""
         length = longest(self.horizon, self.scale_up)
         return limits(max(3, len(self.beliefs.bounds) - 1), self.tasks, (self.least, self.most), length)
+
+    @property
+    def usual_bounds(self) -> tuple[Floats, Floats]:
+        """Observations that a network sees as 0 and 1, (9,) each."""
+        return usual(self.tasks, (self.least, self.most))
+
+    @property
+    def edges(self) -> tuple[tuple[float, ...], ...]:
+        """Where a table cuts observations."""
+        return published_edges()
 
     def initial(self, rng: np.random.Generator, n: int) -> QueueState:
         """Begin n episodes with idle workers."""

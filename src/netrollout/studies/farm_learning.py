@@ -11,19 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from joblib import Parallel, delayed
 
 from netrollout.catalog.farm import farm_model, farm_plant
+from netrollout.learn import Bins, Curve, LearnedTable, learner, learning_curve, recipe
 from netrollout.studies.farm_play import disturbances, play
-from netrollout.tabular import Bins, TabularPolicy, TabularRun
 from netrollout.types import Floats, InputError, Ints, Policy
-
-if TYPE_CHECKING:
-    from netrollout.stages import Curve, Learner
-    from netrollout.systems.serverless import Farm
 
 KINDS = ("sarsa", "qlearning", "dqn", "ppo")
 
@@ -39,7 +34,7 @@ def sized(name: str, lengths: Mapping[str, int]) -> str:
     'dqn(steps=4000, published=true)'
     """
     for kind, length in lengths.items():
-        unit = "episodes" if kind in ("sarsa", "qlearning") else "steps"
+        unit = recipe(kind).unit
         name = re.sub(
             rf"\b{kind}\b(?:\(([^()]*)\))?",
             lambda m, text=f"{kind}({unit}={length}": f"{text}, {m[1]})" if m[1] else f"{text})",  # type: ignore[misc]
@@ -114,8 +109,6 @@ def _train(
     kind: str, length: int, families: Sequence[str], judgements: int, episodes: int, seed: int, training: int, log: str
 ) -> tuple[Curve, Ints | None]:
     """Return the curve of one training, values (N, F x 2 x E), and its visits."""
-    from netrollout.stages import run  # the learners below load torch, which takes seconds
-
     farms = [farm_plant(family, "before", "double", episodes) for family in families]
     given = [disturbances(farm, seed) for farm in farms]
 
@@ -123,22 +116,10 @@ def _train(
         judged = [play(farm, policy, w) for farm, w in zip(farms, given, strict=True)]
         return np.concatenate([part[0] for one in judged for part in (one.qos, one.reward)])
 
-    learner = _learner(kind, farm_model("before", "double", log, training).log, training)
-    curve = run(learner, length, -(-length // judgements), judge)
-    policy = learner.policy()
-    return curve, policy.visits.sum(axis=1) if isinstance(policy, TabularPolicy) else None
-
-
-def _learner(kind: str, farm: Farm, seed: int) -> Learner:
-    if kind in ("sarsa", "qlearning"):
-        return TabularRun(farm, {"sarsa": "sarsa", "qlearning": "q-learning"}[kind], seed)
-    if kind == "dqn":
-        from netrollout.dqn import DqnRun
-
-        return DqnRun(farm, seed)
-    from netrollout.stages.ppo import PpoRun
-
-    return PpoRun(farm, seed)
+    made = learner(farm_model("before", "double", log, training).log, kind, training)
+    curve = learning_curve(made, length, -(-length // judgements), judge)
+    policy = made.policy()
+    return curve, policy.visits.sum(axis=1) if isinstance(policy, LearnedTable) else None
 
 
 def _together(rows: Sequence[tuple[Curve, Ints | None]], families: int) -> Learned:

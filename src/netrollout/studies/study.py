@@ -22,11 +22,12 @@ from netrollout.catalog.policies import lift, policy_table
 from netrollout.catalog.registry import Context, context
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
 from netrollout.experiment import reward_path
+from netrollout.learn import learner, learning_curve, tabulate, train
 from netrollout.models import certain
 from netrollout.policies import random_table
 from netrollout.rollout import rollout_table
 from netrollout.systems.mesh import Mesh
-from netrollout.types import Floats, Ints
+from netrollout.types import Floats, Ints, Policy
 
 
 @dataclass(frozen=True)
@@ -107,14 +108,13 @@ def adaptation(
 
 
 def _train(base: Mesh, models: Sequence[Mesh], seed: int, base_steps: int, retrain_steps: int) -> Trained:
-    from netrollout.train import critic_values, train
-    from netrollout.train import policy_table as greedy_of
+    from netrollout.learn.network import critic_values  # torch loads for seconds: only where it is needed
 
     old = train(base, "ppo", base_steps, seed)
-    scratch = [greedy_of(train(model, "ppo", retrain_steps, seed), model) for model in models]
+    scratch = [tabulate(train(model, "ppo", retrain_steps, seed), model) for model in models]
     fits = len(base.loads) == len(models[0].loads)
-    warm = [greedy_of(train(model, "ppo", retrain_steps, seed, warm=old), model) for model in models] if fits else None
-    return Trained(greedy_of(old, base), critic_values(old, base), np.stack(scratch), np.stack(warm) if warm else None)
+    warm = [tabulate(train(model, "ppo", retrain_steps, seed, warm=old), model) for model in models] if fits else None
+    return Trained(tabulate(old, base), critic_values(old, base), np.stack(scratch), np.stack(warm) if warm else None)
 
 
 def _tables(worlds: Context, trained: Trained, refit: int) -> dict[str, Any]:
@@ -226,9 +226,6 @@ def repairs(name: str, source: str, seed: int, training_seeds: int, budget: int,
     budget : int
         Environment steps at most, for each training.
     """
-    from netrollout.train import policy_table as greedy_of
-    from netrollout.train import train, train_until
-
     clock = time.perf_counter()
     worlds = context(name, phase="after", source=source, seed=seed)
     mdp = MDP.from_system(worlds.model)
@@ -250,18 +247,17 @@ def repairs(name: str, source: str, seed: int, training_seeds: int, budget: int,
         table = plan()
         seconds = learning + time.perf_counter() - clock
         found.append(Repair(method, seconds, 0, bool(evaluate_policy(mdp, table).value[start] >= target), table))
+
+    def worth(policy: Policy) -> Floats:
+        return evaluate_policy(mdp, tabulate(policy, model)).value[[start]]
+
     for n in range(training_seeds):
         old = train(worlds.base, "ppo", budget, seed + n) if len(worlds.base.states().load) == mdp.n_states else None
         for method, warm in {"retrain(ppo)": None, "retrain(ppo, warm=true)": old}.items():
             if method.endswith("true)") and warm is None:
                 continue
-            made, run = train_until(
-                model,
-                lambda table: float(evaluate_policy(mdp, table).value[start]),
-                target,
-                seed + n,
-                budget,
-                warm=warm,
-            )
-            found.append(Repair(method, learning + run.seconds, run.steps, run.reached, greedy_of(made, model)))
+            made = learner(model, "ppo", seed + n, warm=warm, fresh=False)
+            curve = learning_curve(made, budget, 1024, worth, stop=lambda done, values: bool(values[0] >= target))
+            reached, table = bool(curve.values[-1, 0] >= target), tabulate(made.policy(), model)
+            found.append(Repair(method, learning + curve.seconds, int(curve.done[-1]), reached, table))
     return found

@@ -22,6 +22,7 @@ from netrollout.catalog.policies import make_policy
 from netrollout.catalog.registry import context
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
 from netrollout.evaluate import Estimate, bootstrap, simulate
+from netrollout.learn import save, tabulate, train
 from netrollout.policies import PolicyName, RandomPolicy, random_table
 from netrollout.rollout import MultiagentRollout, TruncatedRollout, fortified_table, multiagent_table, rollout_table
 from netrollout.seeding import spawn
@@ -60,9 +61,7 @@ def exact_rollouts(
 
 
 def _ppo_table(model: Mesh, seed: int, steps: int) -> Any:
-    from netrollout.train import policy_table, train
-
-    return policy_table(train(model, "ppo", steps, seed), model)
+    return tabulate(train(model, "ppo", steps, seed), model)
 
 
 def _exact_row(model: Mesh, plant: MDP, ppo: Any, lookaheads: Sequence[int]) -> dict[tuple[str, str], float]:
@@ -155,8 +154,6 @@ def _gather(rows: Sequence[dict[str, Daily]]) -> dict[str, Daily]:
 
 
 def _train(seed: int, refit: int, steps: int, file: Path) -> None:
-    from netrollout.train import save, train
-
     save(train(context("mesh-s4", seed=seed, refit=refit).base, "ppo", steps, seed + refit), file)
 
 

@@ -49,6 +49,15 @@ INCREMENTS = (-1.0, 0.0, 1.0)
 OBSERVATION = (
     "input_q", "worker_q", "result_q", "output_q", "workers", "avg_time", "max_time", "arrival_rate", "qos_rate",
 )  # fmt: skip
+EDGES = {
+    "input_q": (0.5, 1.5, 2.5),
+    "worker_q": (0.5, 2.5, 5.5, 9.5, 15.5, 30.5),
+    "workers": (3.5, 7.5, 11.5, 12.5, 16.5, 20.5, 24.5),
+    "avg_time": (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
+    "arrival_rate": (0.15, 0.5, 1.5, 3.5),
+    "qos_rate": (0.5, 0.8, 0.9, 0.95, 0.999),
+}
+"""Published bins of a table, 53,760 states; the other observations are left out (serverless facts, 4.1)."""
 
 
 class FarmState(NamedTuple):
@@ -147,6 +156,16 @@ class Farm:
         length = longest(self.horizon, self.scale_up)
         return limits(self.bank.begins.shape[1] - 1, self.bank.tasks, (self.least, self.most), length)
 
+    @property
+    def usual_bounds(self) -> tuple[Floats, Floats]:
+        """Observations that a network sees as 0 and 1, (9,) each."""
+        return usual(self.bank.tasks, (self.least, self.most))
+
+    @property
+    def edges(self) -> tuple[tuple[float, ...], ...]:
+        """Where a table cuts observations."""
+        return published_edges()
+
     def initial(self, rng: np.random.Generator, n: int) -> FarmState:
         """Begin n episodes with idle workers; no workload is chosen yet."""
         none = np.zeros(n, dtype=np.int64)
@@ -239,6 +258,21 @@ def limits(phases: float, tasks: float, workers: tuple[int, int], length: float)
     low = np.zeros(len(OBSERVATION))
     low[4] = workers[0]
     return low, np.array([phases, tasks, tasks, tasks, workers[1], length, length, tasks / CYCLE, 1.0])
+
+
+def usual(tasks: float, workers: tuple[int, int]) -> tuple[Floats, Floats]:
+    """Return the published bounds of observations, (9,) each (serverless facts, 2.2).
+
+    The widest possible ones would leave a network small differences; what is beyond these is clipped.
+    """
+    low = np.zeros(len(OBSERVATION))
+    low[4] = workers[0]
+    return low, np.array([3.0, 800.0, 10.0, tasks, max(workers[1], workers[0] + 1.0), 150.0, 160.0, 12.0, 1.0])
+
+
+def published_edges() -> tuple[tuple[float, ...], ...]:
+    """Return where a table cuts each of the 9 observations."""
+    return tuple(EDGES.get(name, ()) for name in OBSERVATION)
 
 
 class Scaled(NamedTuple):

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from netrollout.catalog import make
+from netrollout.learn import Bins, Identity, LearnedTable, bins_of, learner, recipe
 from netrollout.models.farm import QueueModel
 from netrollout.systems.serverless import Farm
 from netrollout.systems.toy import Walk
-from netrollout.tabular import Bins, TabularPolicy, bins_of
 from netrollout.types import InputError
 
 LEVELS = ((-1.0, 0.0, 1.0),)
@@ -21,7 +22,7 @@ def farm():
 def table(q, ties="least", visits=None):
     q = np.asarray(q, dtype=float)
     visits = np.ones(q.shape, dtype=np.int64) if visits is None else visits
-    return TabularPolicy(q, visits, Bins([[0.5]]), LEVELS, ties)
+    return LearnedTable(Identity(recipe("sarsa", ties=ties), "walk", 1, LEVELS), Bins([[0.5]]), q, visits)
 
 
 def test_a_value_on_an_edge_belongs_to_the_bin_above():
@@ -52,12 +53,14 @@ def test_every_state_of_a_system_that_can_list_them_has_its_bin():
     assert bins_of(walk).index(walk.observe(walk.states())).tolist() == [0, 1, 2, 3]
 
 
-def test_a_system_that_is_neither_asks_for_bins():
-    class Hidden:
-        name = "hidden"
-
-    with pytest.raises(InputError, match="hidden: its states cannot be listed, so say where to cut"):
-        bins_of(Hidden())
+def test_elsewhere_the_bins_come_from_what_random_actions_meet():
+    system = make("mesh-s4", side="model", horizon=24)
+    bins = bins_of(system)
+    assert 100 <= bins.n_states <= 10**5
+    assert [row.tolist() for row in bins.edges] == [row.tolist() for row in bins_of(system).edges]
+    made = learner(system, "sarsa")
+    made.advance(2)
+    assert made.policy().visits.sum() == 48 and 0.0 < made.policy().coverage() < 0.5
 
 
 @pytest.mark.parametrize(
@@ -88,8 +91,6 @@ def test_of_equal_actions_the_least_change_is_chosen_or_as_published_the_last():
     assert table(np.zeros((2, 3))).predict(nothing)[0].tolist() == [[1]]
     assert table([[2, 0, 2], [0, 0, 0]]).predict(nothing)[0].tolist() == [[0]]
     assert table(np.zeros((2, 3)), "largest").predict(nothing)[0].tolist() == [[2]]
-    with pytest.raises(InputError, match="ties 'any'; expected least or largest"):
-        table(np.zeros((2, 3)), "any")
 
 
 def test_masks_are_obeyed():
@@ -99,28 +100,10 @@ def test_masks_are_obeyed():
 
 
 def test_components_are_chosen_jointly():
-    pair = TabularPolicy(np.array([[0.0, 1, 2, 3]]), np.ones((1, 4), dtype=int), Bins([[]]), ((0.0, 1.0), (0.0, 1.0)))
+    identity = Identity(recipe("sarsa"), "pair", 1, ((0.0, 1.0), (0.0, 1.0)))
+    pair = LearnedTable(identity, Bins([[]]), np.array([[0.0, 1, 2, 3]]), np.ones((1, 4), dtype=int))
     assert pair.predict(np.zeros((2, 1)))[0].tolist() == [[1, 1], [1, 1]]
 
 
 def test_coverage_is_the_share_of_states_met():
     assert table(np.zeros((2, 3)), visits=np.array([[0, 4, 0], [0, 0, 0]])).coverage() == 0.5
-
-
-def test_what_was_saved_is_loaded_and_decides_alike(tmp_path):
-    first = table([[0.0, -1, 5], [0, 0, 0]], "largest", np.array([[1, 2, 3], [0, 0, 0]]))
-    first.save(tmp_path / "t.npz")
-    again = TabularPolicy.load(tmp_path / "t.npz")
-    assert np.array_equal(again.q, first.q) and np.array_equal(again.visits, first.visits)
-    assert (again.levels, again.ties, again.bins.shape) == (first.levels, first.ties, first.bins.shape)
-    assert [path.name for path in tmp_path.iterdir()] == ["t.npz"]
-
-
-def test_a_file_that_holds_no_table_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"absent.npz: no such file; expected a saved table"):
-        TabularPolicy.load(tmp_path / "absent.npz")
-    (tmp_path / "text.npz").write_text("hello")
-    np.savez(tmp_path / "other.npz", about=np.array('{"kind": "other"}'))
-    for name in ("text.npz", "other.npz"):
-        with pytest.raises(InputError, match=f"{name} is not a saved table"):
-            TabularPolicy.load(tmp_path / name)

@@ -8,6 +8,7 @@ Batch letters: N judgements, E evaluation episodes.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +18,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netrollout.evaluate import simulate
+from netrollout.places import short
 from netrollout.store import read_arrays, write_arrays
 from netrollout.types import Floats, InputError, Ints, Policy, System
 
-KIND = "a checkpoint of a training"
+KIND, VERSION = "a checkpoint of a training", 2
 OWN = "run_"  # prefix of what is not the learner's in a checkpoint
-Judge = Callable[[Policy], Floats]
+_Judge = Callable[[Policy], Floats]
+_Stop = Callable[[int, Floats], bool]
 
 
 class Learner(Protocol):
-    """A training that can stop and go on: `TabularRun`, `DqnRun`, `PpoRun`."""
+    """A training that can stop and go on: `TableRun`, `NetworkRun`.
+
+    Attributes
+    ----------
+    unit : str
+        ``episodes`` or ``steps``.
+    at_once : int
+        What it takes at once: a segment is rounded up to a multiple.
+    """
 
     unit: str
+
+    @property
+    def at_once(self) -> int:
+        """Episodes or steps."""
 
     @property
     def done(self) -> int:
@@ -62,11 +77,14 @@ class Curve:
         Episodes or steps of training before each judgement; the first is 0.
     values : (N, E)
         What each evaluation episode brought.
+    seconds : float
+        Of training alone, without judging, since it began or was taken up again.
     """
 
     unit: str
     done: Ints
     values: Floats
+    seconds: float
 
     def record(self) -> dict[str, Any]:
         """Return the curve as JSON knows it."""
@@ -75,7 +93,7 @@ class Curve:
         return {"unit": self.unit, "evaluations": judged}
 
 
-def greedy_returns(system: System, seeds: Sequence[int]) -> Judge:
+def greedy_returns(system: System, seeds: Sequence[int]) -> _Judge:
     """Return a judge: the sum of rewards of one episode per seed, (E,)."""
 
     def judge(policy: Policy) -> Floats:
@@ -85,15 +103,16 @@ def greedy_returns(system: System, seeds: Sequence[int]) -> Judge:
     return judge
 
 
-def run(
+def learning_curve(
     learner: Learner,
     total: int,
     every: int,
-    judge: Judge,
+    judge: _Judge,
     checkpoint: str | Path | None = None,
     resume: bool = False,
     tell: Callable[[int, Floats], None] | None = None,
     options: Mapping[str, Any] | None = None,
+    stop: _Stop | None = None,
 ) -> Curve:
     """Train in segments, judge the greedy policy after each, and write a checkpoint.
 
@@ -117,6 +136,9 @@ def run(
         Called with `done` and the values (E,) after each judgement.
     options : mapping, optional
         What else makes this training, as JSON knows it: to be resumed with the same only.
+    stop : callable, optional
+        From `done` and the values (E,) of the last judgement to whether that is enough, such as
+        ``lambda done, values: values.mean() >= 9.5``.
 
     Raises
     ------
@@ -127,22 +149,25 @@ def run(
         raise InputError(f"{total} {learner.unit} in segments of {every}; expected 1 or more of each")
     if resume and checkpoint is None:
         raise InputError("resume: expected the checkpoint to go on from")
-    about = {**learner.about(), "every": every, **(options or {})}
+    about = {"kind": "checkpoint", "version": VERSION, **learner.about(), "every": every, **(options or {})}
     done, values = _resumed(learner, about, Path(checkpoint)) if resume and checkpoint else ([], [])
+    seconds = 0.0
     if not done:
         _judged(learner, judge, done, values, tell)
-    while learner.done < total:
+    while learner.done < total and not (stop and stop(done[-1], values[-1])):
+        begin = time.perf_counter()
         learner.advance(min((learner.done // every + 1) * every, total))
+        seconds += time.perf_counter() - begin
         _judged(learner, judge, done, values, tell)
         if checkpoint is not None:
             own = {OWN + "done": np.array(done), OWN + "values": np.stack(values)}
             write_arrays(checkpoint, about, {**learner.state(), **own})
-    return Curve(learner.unit, np.array(done), np.stack(values))
+    return Curve(learner.unit, np.array(done), np.stack(values), seconds)
 
 
 def _judged(
     learner: Learner,
-    judge: Judge,
+    judge: _Judge,
     done: list[int],
     values: list[Floats],
     tell: Callable[[int, Floats], None] | None,
@@ -162,17 +187,23 @@ def _resumed(learner: Learner, about: dict[str, Any], path: Path) -> tuple[list[
     for name, mine in about.items():
         if known.get(name) != mine:
             raise InputError(
-                f"{path}: the checkpoint has {name} {_short(known.get(name))}, this training {_short(mine)}; "
+                f"{path}: the checkpoint has {name} {short(known.get(name))}, this training {short(mine)}; "
                 "resume with the same options, or begin anew"
             )
     try:
         done, values = found.pop(OWN + "done"), found.pop(OWN + "values")
         learner.restore(found)
-    except (KeyError, IndexError, ValueError, RuntimeError):
-        raise InputError(f"{path} is not {KIND}") from None
+        _refuse_what_cannot_be(done, values, learner, about["every"])
+    except (AttributeError, KeyError, IndexError, OverflowError, TypeError, ValueError, RuntimeError) as error:
+        reason = f": {error}" if isinstance(error, InputError) else ""
+        raise InputError(f"{path} is not {KIND}{reason}") from None
     return done.tolist(), list(values)
 
 
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _refuse_what_cannot_be(done: Ints, values: Floats, learner: Learner, every: int) -> None:
+    """Refuse a curve that no training could have written."""
+    steps = np.diff(done)
+    if done.dtype.kind != "i" or values.dtype.kind != "f" or values.shape[:1] != done.shape or values.ndim != 2:
+        raise InputError(f"{len(done)} judgements with values of shape {values.shape}")
+    if done[0] != 0 or done[-1] != learner.done or (steps < 1).any() or (steps >= every + learner.at_once).any():
+        raise InputError(f"{learner.done} {learner.unit} in {len(steps)} segments of {every}")

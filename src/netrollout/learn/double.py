@@ -22,7 +22,9 @@ from stable_baselines3.common.utils import polyak_update
 from torch.nn.functional import smooth_l1_loss
 from torch.nn.utils import clip_grad_norm_
 
-from netrollout.dqn.settings import Settings
+from netrollout.learn.config import exploring
+
+OURS = ("double", "reward_limit", "epsilon", "epsilon_factor", "epsilon_least", "target_every", "target_share")
 
 
 class DoubleDQN(DQN):
@@ -31,16 +33,13 @@ class DoubleDQN(DQN):
     Parameters
     ----------
     *args, **kwargs
-        Of `stable_baselines3.DQN`.
-    settings : Settings
-    double : bool
-        Whether the online network chooses the action of the target.
+        Of `stable_baselines3.DQN`, and the settings `OURS`, which ``algorithms.yml`` explains.
     horizon : int
         Steps that count as an episode when exploring fades.
     """
 
-    def __init__(self, *args: Any, settings: Settings, double: bool, horizon: int, **kwargs: Any) -> None:
-        self.settings, self.double, self.horizon = settings, double, horizon
+    def __init__(self, *args: Any, horizon: int, **kwargs: Any) -> None:
+        self.ours, self.horizon = {key: kwargs.pop(key) for key in OURS}, horizon
         self.rng = np.random.default_rng(0)
         super().__init__(*args, **kwargs)
 
@@ -54,18 +53,18 @@ class DoubleDQN(DQN):
             values = self.q_net(batch.observations).gather(1, batch.actions.long())
             loss = smooth_l1_loss(values, target)
             self.policy.optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             clip_grad_norm_(self.q_net.parameters(), self.max_grad_norm)
             self.policy.optimizer.step()
             self._n_updates += 1
-            if self._n_updates % self.settings.target_every == 0:
-                polyak_update(self.q_net.parameters(), self.q_net_target.parameters(), self.settings.target_share)
+            if self._n_updates % self.ours["target_every"] == 0:
+                polyak_update(self.q_net.parameters(), self.q_net_target.parameters(), self.ours["target_share"])
 
     def _ahead(self, observations: torch.Tensor) -> torch.Tensor:
         """Return the target's values (n, 1) of the states that follow."""
         with torch.no_grad():
             values: torch.Tensor = self.q_net_target(observations)
-            chooser = self.q_net(observations) if self.double else values
+            chooser = self.q_net(observations) if self.ours["double"] else values
             return values.gather(1, chooser.argmax(dim=1, keepdim=True))
 
     def _on_step(self) -> None:
@@ -76,7 +75,7 @@ class DoubleDQN(DQN):
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return actions (B,), random in each lane on its own."""
         warming = self.num_timesteps < learning_starts
-        epsilon = 1.0 if warming else self.settings.exploring(self.num_timesteps / self.horizon)
+        epsilon = 1.0 if warming else exploring(self.ours, self.num_timesteps / self.horizon)
         assert isinstance(self._last_obs, np.ndarray)
         best, _ = self.policy.predict(self._last_obs, deterministic=True)
         other = self.rng.integers(self.action_space.n, size=n_envs)  # type: ignore[attr-defined]
@@ -93,5 +92,5 @@ class DoubleDQN(DQN):
         infos: list[dict[str, Any]],
     ) -> None:
         """Store a transition with its reward clipped."""
-        limit = self.settings.reward_limit
+        limit = self.ours["reward_limit"]
         super()._store_transition(replay_buffer, buffer_action, new_obs, reward.clip(-limit, limit), dones, infos)

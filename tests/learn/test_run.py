@@ -3,40 +3,45 @@
 import numpy as np
 import pytest
 
-from netrollout.dqn import DqnRun
-from netrollout.dqn import Settings as DqnSettings
-from netrollout.stages import greedy_returns, run
-from netrollout.stages.ppo import PpoRun
+from netrollout.learn import greedy_returns, learner, learning_curve
 from netrollout.systems.toy import Walk
-from netrollout.tabular import TabularRun
 from netrollout.types import InputError
 
 WALK = Walk(pay=(0.0, 0.0, 1.0), slip=0.2)
-SMALL = DqnSettings(hidden=(8,), starts=20, batch=8, buffer=160, target_every=30)
+SMALL = {"lanes": 4, "hidden": [8], "learning_starts": 20, "batch_size": 8, "buffer_size": 160}
 
 
 def sarsa(seed=0):
-    return TabularRun(WALK, "sarsa", seed, lanes=2)
+    return learner(WALK, "sarsa", seed, lanes=2)
 
 
 def q_learning(seed=0):
-    return TabularRun(WALK, "q-learning", seed)
+    return learner(WALK, "qlearning", seed)
 
 
 def dqn(seed=0):
-    return DqnRun(WALK, seed, lanes=4, settings=SMALL)  # its replay buffer overflows within the training
+    return learner(WALK, "dqn", seed, target_every=30, **SMALL)  # its replay buffer overflows within the training
 
 
 def ppo(seed=0):
-    return PpoRun(WALK, seed)
+    return learner(WALK, "ppo", seed)
 
 
-STOPS = [(sarsa, 40, 10, 1), (sarsa, 40, 10, 2), (q_learning, 30, 10, 1), (dqn, 240, 60, 2), (ppo, 1024, 512, 1)]
+def sac(seed=0):
+    return learner(WALK, "sac", seed, **SMALL)
+
+
+def td3(seed=0):
+    return learner(WALK, "td3", seed, **SMALL)
+
+
+STOPS = [(sarsa, 40, 10, 1), (sarsa, 40, 10, 2), (q_learning, 30, 10, 1), (dqn, 240, 60, 2), (ppo, 1024, 512, 1),
+         (sac, 240, 60, 2), (td3, 240, 60, 2)]  # fmt: skip
 JUDGE = greedy_returns(WALK, range(3))
 
 
 def trained(learner, total, every, path, **options):
-    curve = run(learner, total, every, JUDGE, path, **options)
+    curve = learning_curve(learner, total, every, JUDGE, path, **options)
     return curve, learner.state()
 
 
@@ -85,8 +90,8 @@ def test_the_curve_begins_before_training_and_names_every_evaluation_episode(tmp
 
 def test_judging_does_not_disturb_training():
     busy, idle = dqn(), dqn()
-    run(busy, 120, 60, greedy_returns(WALK, range(7)))
-    run(idle, 120, 60, lambda policy: np.zeros(1))
+    learning_curve(busy, 120, 60, greedy_returns(WALK, range(7)))
+    learning_curve(idle, 120, 60, lambda policy: np.zeros(1))
     assert alike(busy.state(), idle.state())
 
 
@@ -99,20 +104,20 @@ def test_the_checkpoint_is_overwritten_whole(tmp_path):
     ("other", "every", "message"),
     [
         (lambda: sarsa(1), 10, "the checkpoint has seed 0, this training 1"),
-        (q_learning, 10, "the checkpoint has algorithm sarsa, this training q-learning"),
+        (q_learning, 10, "the checkpoint has algorithm sarsa, this training qlearning"),
         (sarsa, 5, "the checkpoint has every 10, this training 5"),
     ],
 )
 def test_the_checkpoint_of_another_training_is_refused(other, every, message, tmp_path):
     trained(sarsa(), 20, 10, tmp_path / "c")
     with pytest.raises(InputError, match=message):
-        run(other(), 30, every, JUDGE, tmp_path / "c", resume=True)
+        learning_curve(other(), 30, every, JUDGE, tmp_path / "c", resume=True)
 
 
 def test_other_settings_are_another_training(tmp_path):
     trained(dqn(), 60, 60, tmp_path / "c")
     with pytest.raises(InputError, match="the checkpoint has settings"):
-        run(DqnRun(WALK, lanes=4), 120, 60, JUDGE, tmp_path / "c", resume=True)
+        learning_curve(learner(WALK, "dqn", lanes=4), 120, 60, JUDGE, tmp_path / "c", resume=True)
 
 
 def test_other_options_are_another_training(tmp_path):
@@ -124,7 +129,7 @@ def test_other_options_are_another_training(tmp_path):
 def test_other_numbers_of_evaluation_episodes_do_not_mix(tmp_path):
     trained(sarsa(), 20, 10, tmp_path / "c")
     with pytest.raises(InputError, match="4 evaluation episodes after 3 before; resume with as many"):
-        run(sarsa(), 30, 10, greedy_returns(WALK, range(4)), tmp_path / "c", resume=True)
+        learning_curve(sarsa(), 30, 10, greedy_returns(WALK, range(4)), tmp_path / "c", resume=True)
 
 
 def test_a_checkpoint_that_is_missing_or_damaged_is_refused(tmp_path):
@@ -136,7 +141,75 @@ def test_a_checkpoint_that_is_missing_or_damaged_is_refused(tmp_path):
         trained(sarsa(), 20, 10, tmp_path / "c", resume=True)
 
 
+def checkpoint(path, **changed):
+    trained(sarsa(), 20, 10, path)
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    with open(path, "wb") as file:
+        np.savez(file, **arrays | {name: change(arrays[name]) for name, change in changed.items()})
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"done": lambda a: a * 0 + 10**12},
+        {"done": lambda a: a * 0 + 10**12, "run_done": lambda a: np.array([0, 10, 10**12])},
+        {"done": lambda a: a * 0 - 1},
+        {"run_done": lambda a: a[::-1]},
+        {"run_done": lambda a: a * 1.0},
+        {"run_values": lambda a: a[:-1]},
+        {"rows": lambda a: a - 1},
+        {"rows": lambda a: a + 10**9},
+        {"visits": lambda a: a + 10**6},
+        {"visits": lambda a: -a},
+        {"returns": lambda a: a[:-1]},
+        {"q": lambda a: a[:, :2]},
+    ],
+)
+def test_a_checkpoint_that_no_training_could_have_written_is_refused(changed, tmp_path):
+    checkpoint(tmp_path / "c", **changed)
+    with pytest.raises(InputError, match="c is not a checkpoint of a training"):
+        trained(sarsa(), 40, 10, tmp_path / "c", resume=True)
+
+
+@pytest.mark.parametrize("name", ["q", "returns", "run_values"])
+def test_a_number_that_is_not_finite_is_refused_where_the_checkpoint_is_read(name, tmp_path):
+    checkpoint(tmp_path / "c", **{name: lambda a: a * np.nan})
+    with pytest.raises(InputError, match=f"c: {name} holds a number that is not finite"):
+        trained(sarsa(), 40, 10, tmp_path / "c", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("counters", lambda a: a + 10**9),
+        ("counters", lambda a: a * 1.5),
+        ("counters", lambda a: -a),
+        ("buffer/actions", lambda a: a + 3),
+        ("buffer/rewards", lambda a: a[:-1]),
+        ("moments/policy.optimizer/0/exp_avg", lambda a: a[:1]),
+        ("weights/q_net.q_net.0.bias", lambda a: a[:1]),
+    ],
+)
+def test_a_damaged_checkpoint_of_a_network_is_refused(part, change, tmp_path):
+    trained(dqn(), 60, 60, tmp_path / "c")
+    with np.load(tmp_path / "c") as file:
+        arrays = {name: file[name] for name in file.files}
+    with open(tmp_path / "c", "wb") as file:
+        np.savez(file, **arrays | {part: change(arrays[part])})
+    with pytest.raises(InputError, match="c is not a checkpoint of a training"):
+        trained(dqn(), 120, 60, tmp_path / "c", resume=True)
+
+
+def test_a_training_stops_where_its_condition_is_met_and_when_resumed_stays_so(tmp_path):
+    enough = {"stop": lambda done, values: done >= 20}
+    curve, state = trained(sarsa(), 50, 10, tmp_path / "c", **enough)
+    assert curve.done.tolist() == [0, 10, 20]
+    again, same = trained(sarsa(), 50, 10, tmp_path / "c", resume=True, **enough)
+    assert alike(same, state) and again.done.tolist() == [0, 10, 20]
+
+
 @pytest.mark.parametrize(("total", "every"), [(0, 1), (1, 0)])
 def test_no_training_and_no_segments_are_refused(total, every):
     with pytest.raises(InputError, match=f"{total} episodes in segments of {every}; expected 1 or more of each"):
-        run(sarsa(), total, every, JUDGE)
+        learning_curve(sarsa(), total, every, JUDGE)

@@ -3,15 +3,14 @@
 import numpy as np
 import pytest
 
-from netrollout.tabular.traces import Traces, keep
-from netrollout.types import InputError
+from netrollout.learn.table import Traces, keep_of
 
 FALL, STEP_SIZE = 0.5, 0.25
 
 
 def after(kind, visits):
     """Weights of a table of four pairs after visits with a fall between them."""
-    traces, flat = Traces(len(visits), keep(kind, STEP_SIZE), 1e-5), np.zeros(4)
+    traces, flat = Traces(len(visits), keep_of(kind, STEP_SIZE), 1e-5), np.zeros(4)
     for number, pair in enumerate(visits):
         if number:
             traces.fall(FALL)
@@ -47,8 +46,3 @@ def test_what_is_cut_gets_no_credit():
     traces.visit(1)
     traces.credit(flat, 2.0)
     assert flat.tolist() == [0.0, 2.0]
-
-
-def test_an_unknown_kind_is_refused():
-    with pytest.raises(InputError, match="traces 'eager'; expected accumulating, replacing or dutch"):
-        keep("eager", 0.1)
