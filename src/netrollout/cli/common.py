@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from threading import Timer
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from netrollout.evaluate import Estimate
 from netrollout.places import read_pairs
 from netrollout.store import check_target, write_file
 from netrollout.types import InputError
 
+if TYPE_CHECKING:
+    from netrollout.evaluate import Estimate
+
+ASIDE = Console(stderr=True, highlight=False)  # for what is no result
+PATIENCE = 2.0  # s
+
+
+def _systems() -> list[str]:
+    """Return what completes a system's name; the catalog is read only when somebody asks."""
+    from netrollout.catalog import systems
+
+    return systems()
+
+
+System = Annotated[
+    str, typer.Argument(metavar="SYSTEM", help="A name that `netrollout systems` lists.", autocompletion=_systems)
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Option of the system; may be repeated.")
 ]
@@ -81,6 +98,29 @@ def printer(json: Path | None) -> Console:
     return Console(stderr=str(json) == "-")
 
 
+def planned(names: Iterable[str]) -> str | None:
+    """Return the caption that a table with the policy ``optimal`` needs."""
+    if not any("optimal" in name for name in names):
+        return None
+    return "optimal is planned on the model; the optimum of the plant itself is oracle"
+
+
 def notice(message: str) -> None:
     """Tell the reader something that is no result (standard error)."""
-    Console(file=sys.stderr, highlight=False).print(message, markup=False)
+    ASIDE.print(message, markup=False)
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show on a terminal that something goes on, once it has taken `PATIENCE`."""
+    status = ASIDE.status(f"{what} ...")
+    timer = Timer(PATIENCE, status.start)
+    if ASIDE.is_terminal:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if timer.ident:
+            timer.join()
+        status.stop()

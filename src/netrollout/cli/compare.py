@@ -7,8 +7,19 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from netrollout.cli.common import JsonFile, Seeds, Settings, estimate_record, parse_settings, printer, show, write_json
-from netrollout.cli.evaluate import HOW, System, estimates, judged, records
+from netrollout.cli.common import (
+    JsonFile,
+    Seeds,
+    Settings,
+    System,
+    estimate_record,
+    parse_settings,
+    planned,
+    printer,
+    show,
+    write_json,
+)
+from netrollout.cli.evaluate import HOW, estimates, judged, records
 from netrollout.types import InputError
 
 
@@ -26,7 +37,7 @@ def compare(
     parts = [estimates(judgement, row) for row in range(len(names))]
     measures = [name for name in ("mean_reward", "violation") if name in parts[0]]
     table = Table("policy", "return", f"return - that of {names[0]}", *measures,
-                  title=f"{system}, {seeds} paired episodes, 95 % intervals")  # fmt: skip
+                  title=f"{system}, {seeds} paired episodes, 95 % intervals", caption=planned(names))  # fmt: skip
     record = {}
     for row, name in enumerate(names):
         difference = judgement.estimate("return", row, minus=0)

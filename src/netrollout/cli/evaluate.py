@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from netrollout import experiment
-from netrollout.catalog import context
-from netrollout.cli.common import JsonFile, Seeds, Settings, estimate_record, parse_settings, printer, show, write_json
-from netrollout.evaluate import Estimate
-from netrollout.policies import PolicyName
+from netrollout.cli.common import (
+    JsonFile,
+    Seeds,
+    Settings,
+    System,
+    estimate_record,
+    parse_settings,
+    planned,
+    printer,
+    show,
+    working,
+    write_json,
+)
 
-System = Annotated[str, typer.Argument(metavar="SYSTEM", help="A name that `netrollout systems` lists.")]
+if TYPE_CHECKING:
+    from netrollout.evaluate import Estimate
+    from netrollout.experiment import Table as Judgement
+
 UNITS = {"return": "reward", "mean_reward": "reward/cycle", "violation": "share", "saved": "share", "place": "place",
          "late": "share", "over": "share", "busy": "share", "workers": "workers", "moves": "levels",
          "load": "requests/s", "n_1": "requests", "n_2": "requests", "completed": "tasks", "violations": "tasks",
@@ -26,7 +37,7 @@ HOW = "bootstrap over {n} paired episodes; one policy"
 
 def judged(
     system: str, policies: Sequence[str], settings: Sequence[str] | None, seeds: int
-) -> tuple[list[str], experiment.Table]:
+) -> tuple[list[str], Judgement]:
     """Judge each policy on the same episodes, seeds 0 .. seeds - 1; return canonical names and a row for each number.
 
     Raises
@@ -34,14 +45,21 @@ def judged(
     InputError
         If a name or an option is unknown; all are checked before anything is planned.
     """
+    from netrollout import experiment
+    from netrollout.catalog import context
+    from netrollout.policies import PolicyName
+
     names = [str(PolicyName.parse(text)) for text in policies]
-    worlds = context(system, **parse_settings(settings))
-    return names, experiment.run(lambda: worlds, dict(enumerate(names)), experiment.episodes(range(seeds)))
+    with working(f"{', '.join(names)} on {system}"):
+        worlds = context(system, **parse_settings(settings))
+        return names, experiment.run(lambda: worlds, dict(enumerate(names)), experiment.episodes(range(seeds)))
 
 
-def estimates(table: experiment.Table, row: int) -> dict[str, Estimate]:
+def estimates(table: Judgement, row: int) -> dict[str, Estimate]:
     """Return every measure of a row but for what computing cost."""
-    return {m: table.estimate(m, row) for m in table.values[row] if m not in experiment.COST}
+    from netrollout.experiment import COST
+
+    return {m: table.estimate(m, row) for m in table.values[row] if m not in COST}
 
 
 def records(found: dict[str, Estimate], seeds: int) -> dict[str, Any]:
@@ -59,7 +77,7 @@ def evaluate(
     """Plan or train a policy on the system's model and judge it on the plant."""
     [name], judgement = judged(system, [policy], settings, seeds)
     found = estimates(judgement, 0)
-    table = Table("measure", "value [95 % interval]", "unit", title=f"{name} on {system}")
+    table = Table("measure", "value [95 % interval]", "unit", title=f"{name} on {system}", caption=planned([name]))
     for measure, estimate in found.items():
         table.add_row(measure, show(estimate), UNITS.get(measure, "s"))
     printer(json).print(table)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netrollout.catalog.daily import load_daily
-from netrollout.catalog.registry import MESHES, QUEUES
-from netrollout.catalog.scenario import load_scenario
-from netrollout.connect.istio import Manifest, layout_of, to_yaml
 from netrollout.places import near, read_numbers, read_pairs
 from netrollout.store import write_file
 from netrollout.types import InputError
+
+if TYPE_CHECKING:
+    from netrollout.connect.istio import Manifest
 
 NODE = "K=NAME, each node once, such as 1=fast-pods"
 app = typer.Typer(no_args_is_help=True, help="Take a configuration to another platform.")
@@ -47,6 +46,8 @@ def istio(
     container: Annotated[str, typer.Option(help="Whose CPU limit is set.")] = "worker",
 ) -> None:
     """Render a setting as an Istio VirtualService and a patch of each Deployment that it scales."""
+    from netrollout.connect.istio import layout_of
+
     mesh = _mesh(system)
     levels = mesh.setting(read_numbers(setting, "--setting"))
     values = {c.name: c.levels[level] for c, level in zip(mesh.controls, levels, strict=True)}
@@ -55,13 +56,23 @@ def istio(
                        quota=quota, container=container)  # fmt: skip
     objects = layout.objects(values)
     if out is None:
-        print(HINT + to_yaml(objects), end="")
+        print(_text(objects), end="")
     else:
         for path, text in _files(out, objects).items():
             write_file(path, text)
 
 
+def _text(objects: list[Manifest]) -> str:
+    from netrollout.connect.istio import to_yaml
+
+    return HINT + to_yaml(objects)
+
+
 def _mesh(name: str) -> Any:
+    from netrollout.catalog.daily import load_daily
+    from netrollout.catalog.registry import MESHES, QUEUES
+    from netrollout.catalog.scenario import load_scenario
+
     known = [*MESHES, *QUEUES]
     if name not in known:
         raise InputError(f"--system {name}: no mesh; {near(name, known)}")
@@ -79,7 +90,7 @@ def _nodes(texts: list[str]) -> dict[int, str]:
 def _files(out: Path, objects: list[Manifest]) -> dict[Path, str]:
     """Return file -> text: one of all objects, or one each in a folder, which is made."""
     if out.suffix in (".yaml", ".yml") and not out.is_dir():
-        return {out: HINT + to_yaml(objects)}
+        return {out: _text(objects)}
     if out.suffix and not out.is_dir():
         raise InputError(f"--out {out}: expected a file that ends in .yaml or .yml, or a folder")
     try:
@@ -87,4 +98,4 @@ def _files(out: Path, objects: list[Manifest]) -> dict[Path, str]:
     except OSError as error:
         raise InputError(f"--out {out}: {error.strerror}; give a file or a folder that can be written") from None
     names = [f"{o['kind'].lower()}-{o['metadata']['name']}.yaml" for o in objects]
-    return {out / name: HINT + to_yaml([o]) for name, o in zip(names, objects, strict=True)}
+    return {out / name: _text([o]) for name, o in zip(names, objects, strict=True)}

@@ -4,19 +4,36 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
+from netrollout import __version__
 from netrollout.cli import adapt, compare, data, evaluate, export, serverless, systems, testbed, train
 from netrollout.types import InputError
 
 app = typer.Typer(
     name="netrollout",
-    help="Adapt control policies of networked systems by rollout.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"netrollout {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _about(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Adapt control policies of networked systems by rollout."""
+
+
 app.command("systems")(systems.systems)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from netrollout.cli.common import printer, write_json
+from netrollout.cli.common import printer, working, write_json
 from netrollout.store import write_file
 from netrollout.types import InputError
 
@@ -45,7 +45,8 @@ def run_own(
     from netrollout.connect.recommendation import Recommendation, action_head, cells, place_table, ranked
     from netrollout.connect.recommendation import report as page
 
-    found: Recommendation = recommend(spec, trace, at, seed)
+    with working(f"{trace}: models and plan"):
+        found: Recommendation = recommend(spec, trace, at, seed)
     title = f"{escape(found.name)}: the best {min(SHOWN, len(found.actions))} of {len(found.actions)} actions"
     label, _, *head = action_head(found)
     table = Table(label, *head, title=title)

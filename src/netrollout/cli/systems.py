@@ -5,12 +5,12 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from netrollout.catalog import describe
-from netrollout.catalog import systems as names
-
 
 def systems() -> None:
     """List the systems with their controls, states and joint actions."""
+    from netrollout.catalog import describe
+    from netrollout.catalog import systems as names
+
     table = Table("system", "what it is", "controls", "states", "joint actions")
     for name in names():
         entry = describe(name)

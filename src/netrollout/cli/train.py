@@ -8,9 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netrollout.catalog import make
-from netrollout.cli.common import Settings, notice, parse_settings, target, write_json
-from netrollout.cli.evaluate import System
+from netrollout.cli.common import Settings, System, notice, parse_settings, target, write_json
 from netrollout.learn import (
     Curve,
     Learner,
@@ -76,6 +74,8 @@ def train(
 
 def _world(system: str, options: dict[str, str]) -> tuple[Any, str]:
     """Return what is trained on, and how to call it."""
+    from netrollout.catalog import make
+
     model = make(system, **{"side": "model", **options})
     world = model if "side" in options else practice(model)
     return world, options.get("side", "model" if world is model else "log")

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from netrollout.systems.compiled import compiled
 from netrollout.types import Floats, Ints
 
 LOG_SIGMA = np.sqrt(np.log(2.0))  # of the normal law behind a log-normal one with coefficient of variation 1
@@ -81,7 +81,7 @@ def serve(
     return left, Served(out[:, 0:2], out[:, 2:4], out[:, 4], out[:, 5])
 
 
-@numba.njit(cache=True, inline="always")
+@compiled(inline="always")
 def uniform(key, number):  # type: ignore[no-untyped-def]
     """Return the number-th uniform of a key, in (0, 1)."""
     z = key * np.uint64(0x9E3779B97F4A7C15) + np.uint64(number) * np.uint64(0xD1342543DE82EF95)
@@ -91,7 +91,7 @@ def uniform(key, number):  # type: ignore[no-untyped-def]
     return (np.float64(z >> np.uint64(11)) + 0.5) * 2.0**-53
 
 
-@numba.njit(cache=True)
+@compiled()
 def loop(keys, load, p, ready, work, demand, exponential, cycle, bound, out):  # type: ignore[no-untyped-def]
     """Serve every lane's requests in place: `work` from start to end, `out` (B, 6) as in `Served`."""
     second = work.shape[1] - 1  # the column of node 2's worker

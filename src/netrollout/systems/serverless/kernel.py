@@ -13,8 +13,9 @@ Source: the published task farm, with constants fitted to its recorded episodes 
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from netrollout.systems.compiled import compiled
 
 POLL = 0.101  # s between two looks into an empty queue
 OVERHEAD = 0.008  # s a task takes a worker beyond its service time
@@ -23,7 +24,7 @@ DEADLINE, LEAST, MOST = 2.0, 0.1, 30.0  # deadline as a multiple of the service 
 ARRIVED, WAITING, FINISHED, COLLECTED, LATE, WINDOW, GOOD, TOTAL, LONGEST = range(9)  # columns of `seen`
 
 
-@numba.njit(cache=True)
+@compiled()
 def advance(arrival, service, poll, row, until, joins, leaves, begun, free, finish, collect):  # type: ignore[no-untyped-def]
     """Start every task that can start by `until`, in place.
 
@@ -68,7 +69,7 @@ def advance(arrival, service, poll, row, until, joins, leaves, begun, free, fini
         begun[lane] = k
 
 
-@numba.njit(cache=True)
+@compiled()
 def measure(arrival, service, row, since, opened, until, oldest, begun, finish, collect, seen):  # type: ignore[no-untyped-def]
     """Count what can be seen at `until`, in place.
 

@@ -12,9 +12,9 @@ Batch letters: B lanes, M workers at most, Q waiting tasks at most, L points of 
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from netrollout.systems.compiled import compiled
 from netrollout.systems.requests import uniform
 from netrollout.systems.serverless.kernel import (
     ARRIVED,
@@ -38,7 +38,7 @@ DRAWS = 3  # per task: its gap, its poll, its service time
 SECONDS = 1 << 20  # where the draws of the seconds begin
 
 
-@numba.njit(cache=True)
+@compiled()
 def run(keys, law, bounds, rates, excess, length, joins, leaves, enqueued, free, sojourn, late, waiting, age, seen):  # type: ignore[no-untyped-def]
     """Run a cycle, in place.
 
@@ -127,7 +127,7 @@ def run(keys, law, bounds, rates, excess, length, joins, leaves, enqueued, free,
         waiting[lane], out[WAITING] = kept, kept
 
 
-@numba.njit(cache=True)
+@compiled()
 def _next(key, number, clock, end, rate, excess):  # type: ignore[no-untyped-def]
     """Return when the next task comes, s: the second's factor on the rate has mean 1 and variance excess / rate."""
     hazard, second = -np.log(uniform(key, number)), int(clock)
@@ -142,7 +142,7 @@ def _next(key, number, clock, end, rate, excess):  # type: ignore[no-untyped-def
         clock = float(second)
 
 
-@numba.njit(cache=True, inline="always")
+@compiled(inline="always")
 def _counted(times, bad, worker, finished, out):  # type: ignore[no-untyped-def]
     """Count a worker's task if it has one and it is finished."""
     if finished and times[worker] >= 0.0:
