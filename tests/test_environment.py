@@ -6,9 +6,11 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from importlib import metadata
 
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import netrollout
@@ -30,6 +32,15 @@ def test_the_lock_satisfies_every_requirement(root, project):
     for requirement in requirements(project):
         if requirement.name != "setuptools":  # comes with the virtual environment
             assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), requirement
+
+
+def test_the_oldest_python_can_install_what_is_locked(root, project):
+    oldest = project["requires-python"].removeprefix(">=") + ".0"
+    found = {canonicalize_name(d.name): d for d in metadata.distributions()}
+    for name, version in locked(root).items():
+        if name in found and found[name].version == version:
+            needs = SpecifierSet(found[name].metadata.get("Requires-Python", ""))
+            assert needs.contains(oldest), f"{name}=={version} needs Python {needs}; lock an older one"
 
 
 def test_torch_is_locked_without_the_label_of_a_build(root):
