@@ -20,11 +20,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-import numba
 import numpy as np
 from scipy.special import ndtri
 
 from netrollout.seeding import spawn
+from netrollout.systems.compiled import compiled
 from netrollout.systems.queues import MOST, MOST_LATE, Pattern, QueueMesh, QueueState
 from netrollout.systems.requests import uniform
 from netrollout.types import Floats, InputError, Ints, Step
@@ -214,7 +214,7 @@ def window_means(
     return means
 
 
-@numba.njit(cache=True)
+@compiled()
 def _finish(start, asked, phase, end, used, budget, period):  # type: ignore[no-untyped-def]
     """Return when a job begun at `start` is done, and the CPU used in that period; `end`, `used` of the one before."""
     number = np.floor((start - phase) / period)
@@ -230,7 +230,7 @@ def _finish(start, asked, phase, end, used, budget, period):  # type: ignore[no-
     return over + whole * period + rest, rest
 
 
-@numba.njit(cache=True)
+@compiled()
 def _note(came, end, node, limits, out):  # type: ignore[no-untyped-def]
     """Count a request that a worker is done with at `end`, if it ends within the cycle and has not ended before."""
     cycle, overhead, timeout, bound = limits[0], limits[3], limits[4], limits[5]
@@ -245,7 +245,7 @@ def _note(came, end, node, limits, out):  # type: ignore[no-untyped-def]
         out[RESPONSE] += response
 
 
-@numba.njit(cache=True)
+@compiled()
 def _dispatch(until, node, first, last, active, end, came, used, waiting, count, phases, limits, out):  # type: ignore[no-untyped-def]
     """Give a node's waiting requests to its workers first .. first + active - 1, as far as one is free by `until`.
 
@@ -279,7 +279,7 @@ def _dispatch(until, node, first, last, active, end, came, used, waiting, count,
     return head
 
 
-@numba.njit(cache=True)
+@compiled()
 def _loop(keys, load, p, ready, demand, end, came, used, waiting, count, phases, limits, seen):  # type: ignore[no-untyped-def]
     """Serve every lane's requests in place: the jobs from start to end of the cycle, `seen` (B, 8)."""
     cycle, second = limits[0], end.shape[1] - 1
