@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "netrollout"
 
 LAYERS = [
-    {"types", "batch", "extras", "seeding", "store", "places"},
+    {"types", "batch", "seeding", "store", "places"},
     {"systems", "dp"},
     {"traces", "models"},
     {"policies", "baselines"},

@@ -12,11 +12,7 @@ from netrollout import __version__
 from netrollout.cli import adapt, compare, data, evaluate, export, serverless, systems, testbed, train
 from netrollout.types import InputError
 
-app = typer.Typer(
-    name="netrollout",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(name="netrollout", no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _version(asked: bool) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from netrollout.connect.istio import Layout, Manifest
 from netrollout.connect.protocols import ConnectError
-from netrollout.extras import brought_by
 from netrollout.types import InputError
 
 SECONDS = 10.0  # that the API server is given to answer
@@ -82,8 +81,10 @@ class KubernetesActuator:
 
 
 def _library() -> tuple[Any, Any]:
-    with brought_by("connect"):
+    try:
         from kubernetes import client, config
+    except ImportError:
+        raise InputError("kubernetes: the Python client is missing; pip install 'netrollout[connect]'") from None
     return client, config
 
 

@@ -10,15 +10,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from netrollout import batch
 from netrollout.envs.gym import checked_actions, spaces_of
-from netrollout.extras import brought_by
 from netrollout.types import InputError, System
-
-with brought_by("train"):
-    from stable_baselines3.common.vec_env import VecEnv
-    from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 
 class NetVecEnv(VecEnv):
