@@ -65,7 +65,7 @@ def test_every_mesh_has_an_export(run, tmp_path):
         (("--system", "mesh-s2", "--setting", "p=0.8"), "c_1"),
         (("--system", "mesh-s2", "--setting", "p=0.8,c_7=3"), "'c_7'"),
         (("--system", "mesh-s2", "--setting", "p=0.8,c"), "NAME=NUMBER"),
-        (("--system", "mesh-s2", "--setting", "p=0.8,p=0.6,c=3"), "p is given twice"),
+        (("--system", "mesh-s2", "--setting", "p=0.8,p=0.6,c=3"), "p: given twice"),
         (("--system", "mesh-s2", "--setting", "p=nan,c=3"), "NAME=NUMBER"),
         (("--system", "walk", "--setting", "p=0.8"), "no mesh"),
         ((*SETTING, "--block", "video=0.2"), "b_video"),
