@@ -48,17 +48,23 @@ decisions: int = 50  # decisions timed for each fleet
 
 # %%
 import re
+import tempfile
+from dataclasses import replace
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from netrollout import make, plots
+from netrollout import experiment, make, plots
+from netrollout.baselines.mesh import greedy_table, reactive_table
 from netrollout.baselines.queues import Hpa
+from netrollout.catalog import context
 from netrollout.dp import MDP, LinearQuadratic, along_line, evaluate_policy, policy_iteration
 from netrollout.evaluate import bootstrap, simulate
 from netrollout.policies import random_table
 from netrollout.results import Results
-from netrollout.studies.which_rollout import daily_policies, exact_rollouts, fleet_rollouts
+from netrollout.studies.networks import networks
+from netrollout.studies.which_rollout import bound, exact_rollouts, fleet, fleet_rows
 from netrollout.traces import trace_files
 
 # %%
@@ -153,7 +159,26 @@ plots.provenance_line(figure, results.record)
 # once without telling each other; *fortified* takes the deepest multi-agent proposal only where it is not below the base.
 
 # %%
-s1 = exact_rollouts("mesh-s1", seed, refits, training_seeds, steps, lookaheads)
+folder = tempfile.TemporaryDirectory()
+worlds = [context("mesh-s1", seed=seed, refit=r) for r in range(refits)]
+first, pairs = worlds[0].model, [(r, n) for r in range(refits) for n in range(training_seeds)]
+ppo = networks([first] * training_seeds, steps, range(seed, seed + training_seeds), folder.name)
+limits = {"best static": "walk(static)", "exact on the model": "retrain(optimal)", "oracle": "oracle"}
+
+
+def s1_rows(refit, n):
+    bases = {"random": "random", "greedy": lambda w: greedy_table(w.model), "reactive": lambda w: reactive_table(w.model),
+             "ppo": ppo[n]}  # fmt: skip
+    kinds = exact_rollouts(bases, lookaheads)
+    del kinds["random", "multi-agent, fortified"]  # it needs a base that chooses one action
+    return {("none", name): row for name, row in limits.items()} | kinds
+
+
+# %%
+judged = experiment.run(
+    {(r, n): partial(replace, worlds[r], base=first) for r, n in pairs}, s1_rows, experiment.exactly(), jobs=-1
+)
+s1 = {row: judged["mean", row] for row in judged.values}
 how = f"crossed bootstrap over {refits} model refits x {training_seeds} PPO bases; exact on the plant"
 bases = ["random", "greedy", "reactive", "ppo"]
 kinds = list(dict.fromkeys(kind for base, kind in s1 if base != "none"))
@@ -208,18 +233,36 @@ names = ["random", "static", "walk(static)", "reactive", hpa, "greedy", "ppo", "
          "rollout(ppo)", "rollout(ppo, horizon=0, terminal=stale)", "rollout(ppo, horizon=0, terminal=lattice)",
          "retrain(optimal)", "oracle"]  # fmt: skip
 changes = ["none", "heavier", "slower", "shifted"]
-daily = daily_policies(changes, names, seed, refits, episodes, cycles, daily_steps)
+s4 = partial(context, "mesh-s4", seed=seed)
+after = {change: {} if change == "none" else {"phase": "after", "change": change} for change in changes}
+old = networks([s4(refit=r).base for r in range(refits)], daily_steps, range(seed, seed + refits), folder.name)
+
+
+def s4_rows(change, refit):
+    """What `ppo` stands for: a network of its own for each log; retrained, one trained as long on the newest model."""
+    new = f"ppo(steps={daily_steps},seed={seed + refit})"
+    named = {name: name.replace("ppo", new if name == "retrain(ppo)" else old[refit]) for name in names}
+    return {"bound": bound(range(episodes))} | named
+
+
+# %%
+cells = {(c, r): partial(s4, refit=r, horizon=cycles, **after[c]) for c in changes for r in range(refits)}
+judged = experiment.run(cells, s4_rows, experiment.episodes(range(episodes)), jobs=-1)
+daily = {change: judged.at(change) for change in changes}
 
 # %%
 how4 = f"crossed bootstrap over {refits} logs (with their networks) x {episodes} paired episodes of {cycles} cycles"
 shown3 = lambda e: f"{e.value:.3f} ({e.low:.3f} to {e.high:.3f})"  # noqa: E731
 for change in changes:
-    means = {name: record(f"{change}.{name}", d.rewards, "reward/cycle", how4) for name, d in daily[change].items()}
+    table = daily[change]
+    means = {
+        name: record(f"{change}.{name}", table["mean_reward", name], "reward/cycle", how4) for name in table.values
+    }
     results.table(change, ["policy", "reward per cycle", "late", "workers"],
                   [[name, shown3(means[name]), *(("", "") if name == "bound" else
-                    (f"{d.late.mean():.1%}", f"{d.workers.mean():.2f}"))] for name, d in daily[change].items()])  # fmt: skip
+                    (f"{table['late', name].mean():.1%}", f"{table['workers', name].mean():.2f}"))] for name in table.values])  # fmt: skip
 results.table("cost", ["policy", "milliseconds per decision"],
-              [[n, round(d.milliseconds, 3)] for n, d in daily["slower"].items() if n != "bound"], live=True)  # fmt: skip
+              [[n, round(float(np.median(daily["slower"]["milliseconds", n])), 3)] for n in names], live=True)  # fmt: skip
 
 # %% [markdown]
 # Before any change:
@@ -251,8 +294,10 @@ results.table("cost", ["policy", "milliseconds per decision"],
 
 # %% mystnb={"image": {"alt": "Horizontal bars with intervals of the reward per cycle on S4 after node 1 became slower, for all baselines, learners, rollouts, the lattice optimum and the upper bound."}}
 figure, axes = plt.subplots(figsize=(7, 6), layout="constrained")
-estimates = [bootstrap(d.rewards, crossed=True) for d in daily["slower"].values()]
-plots.interval_bars(axes, list(daily["slower"]), *zip(*((e.value, e.low, e.high) for e in estimates), strict=True))
+estimates = [daily["slower"].estimate("mean_reward", name) for name in daily["slower"].values]
+plots.interval_bars(
+    axes, list(daily["slower"].values), *zip(*((e.value, e.low, e.high) for e in estimates), strict=True)
+)
 axes.set_xlabel("reward per cycle after node 1 became slower (S4)")
 plots.provenance_line(figure, results.record)
 
@@ -270,7 +315,8 @@ own = {f"rollout({hpa})": hpa, "rollout(static)": "static", "rollout(ppo)": "ppo
 lines = []
 for change in changes[1:]:
     for name, base in own.items():
-        gains = {r: daily[change][name].rewards - daily[change][who or base].rewards for r, who in rivals.items()}
+        reward = {row: daily[change]["mean_reward", row] for row in names}
+        gains = {r: reward[name] - reward[who or base] for r, who in rivals.items()}
         ends = {r: record(f"{change}.{name} - {r}", g, "reward/cycle", how4) for r, g in gains.items()}
         lines.append([change, name, *map(shown3, ends.values())])
 results.table("wins", ["change", "rollout", *rivals], lines)
@@ -279,13 +325,16 @@ results.table("wins", ["change", "rollout", *rivals], lines)
 asked_of = ("own base", "best static", "HPA", "PPO, old", "PPO, retrained")
 values = results.record["values"]
 won = {(c, n): all(values[slug(f"{c}.{n} - {r}")]["low"] > 0 for r in asked_of) for c in changes[1:] for n in own}
-old = {(c, n): all(values[slug(f"{c}.{n} - {r}")]["low"] > 0 for r in asked_of[:-1]) for c in changes[1:] for n in own}
-for key, found in (("won", won), ("won-against-old", old)):
+unadapted = {
+    (c, n): all(values[slug(f"{c}.{n} - {r}")]["low"] > 0 for r in asked_of[:-1]) for c in changes[1:] for n in own
+}
+for key, found in (("won", won), ("won-against-old", unadapted)):
     results.value(f"{key}.changes", len({c for (c, _), yes in found.items() if yes}), unit="changes")
     results.table(key, ["change", "rollouts that beat them all"],
                   [[c, ", ".join(n for n in own if found[c, n]) or "none"] for c in changes[1:]])  # fmt: skip
 for change in changes:
-    gap = daily[change]["bound"].rewards - daily[change]["rollout(ppo, horizon=0, terminal=lattice)"].rewards
+    best = daily[change]["mean_reward", "rollout(ppo, horizon=0, terminal=lattice)"]
+    gap = daily[change]["mean_reward", "bound"] - best
     record(f"{change}.to-bound", gap, "reward/cycle", how4)
 
 # %% [markdown]
@@ -318,16 +367,22 @@ for change in changes:
 # through the queues one by one, $2K$ comparisons besides the base's action. We run both where both can run.
 
 # %%
-fleet = fleet_rollouts(components, decisions, seed)
+fleets = {
+    k: experiment.run(partial(fleet, k, decisions, seed), fleet_rows(k), experiment.episodes(range(12)))
+    for k in components
+}
+calls = {(k, name): float(table["model_steps", name][0]) for k, table in fleets.items() for name in table.values}
+reward = {(k, name): fleets[k].estimate("mean_reward", name) for k, name in calls}
 results.table("fleet", ["components", "policy", "reward per cycle", "model steps per decision"],
-              [[k, name, f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})", f"{calls:.0f}"] for k, name, e, calls, _ in fleet])  # fmt: skip
-results.table("fleet-time", ["components", "policy", "milliseconds per decision"],
-              [[k, name, round(ms, 3)] for k, name, _, _, ms in fleet], live=True)  # fmt: skip
+              [[k, name, f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})", f"{calls[k, name]:.0f}"]
+               for (k, name), e in reward.items()])  # fmt: skip
+results.table("fleet-time", ["components", "policy", "milliseconds per decision of one fleet among twelve"],
+              [[k, name, round(float(fleets[k]["milliseconds", name][0]), 3)] for k, name in calls], live=True)  # fmt: skip
 
 # %% mystnb={"image": {"alt": "Model steps per decision against the number of components, both on logarithmic scales: multi-agent rollout grows linearly, joint rollout leaves the picture at eight components."}}
 figure, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
-for name in dict.fromkeys(row[1] for row in fleet if row[3]):
-    points = [(k, calls) for k, who, _, calls, _ in fleet if who == name]
+for name in dict.fromkeys(name for (_, name), steps in calls.items() if steps):
+    points = [(k, steps) for (k, who), steps in calls.items() if who == name]
     axes.plot(*zip(*points, strict=True), marker="o", label=name)
 axes.set(xscale="log", yscale="log", xlabel="components", ylabel="model steps per decision")
 axes.legend()

@@ -1,47 +1,45 @@
-"""The studies behind chapter 06."""
+"""The rows behind chapter 06."""
+
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
+from netrollout import experiment
+from netrollout.baselines.mesh import greedy_table
+from netrollout.catalog import context
 from netrollout.cli.evaluate import judged
-from netrollout.studies.which_rollout import daily_policies, exact_rollouts, fleet_rollouts
+from netrollout.studies.networks import networks
+from netrollout.studies.which_rollout import bound, exact_rollouts, fleet, fleet_rows
 
 
-def test_on_s1_every_base_meets_every_rollout_and_the_oracle_is_above_them_all():
-    found = exact_rollouts("mesh-s1", seed=0, refits=2, training_seeds=1, steps=512, lookaheads=(1, 2))
-    kinds = {"base", "l = 1", "l = 2", "multi-agent", "autonomous"}
-    for base in ("random", "greedy", "reactive", "ppo"):
-        assert kinds <= {kind for b, kind in found if b == base}
-    oracle = found["none", "oracle"]
-    assert all(values.shape == (2, 1) and (values <= oracle + 1e-9).all() for values in found.values())
-    assert (found["random", "l = 1"] > found["random", "base"]).all()
+def test_on_s1_every_base_meets_every_rollout_and_the_oracle_is_above_them_all(tmp_path):
+    worlds = [context("mesh-s1", refit=r) for r in range(2)]
+    [ppo] = networks([worlds[0].model], 512, [0], tmp_path)
+    rows = exact_rollouts({"greedy": lambda w: greedy_table(w.model), "ppo": ppo}, (1, 2)) | {"oracle": "oracle"}
+    cells = {r: partial(replace, world, base=worlds[0].model) for r, world in enumerate(worlds)}
+    table = experiment.run(cells, rows, experiment.exactly())
+    for base in ("greedy", "ppo"):
+        kinds = {row[1] for row in rows if row[0] == base}
+        assert kinds == {"base", "l = 1", "l = 2", "multi-agent", "autonomous", "multi-agent, fortified"}
+    assert all((table["mean", row] <= table["mean", "oracle"] + 1e-9).all() for row in rows)
+    assert (table["mean", ("ppo", "l = 1")] > table["mean", ("ppo", "base")]).all()
 
 
-def test_on_s4_everybody_meets_the_same_requests_and_nobody_exceeds_the_bound():
-    names = ["static", "reactive", "ppo", "retrain(ppo)", "rollout(static, horizon=1, samples=2)", "oracle"]
-    found = daily_policies(["none", "slower"], names, seed=0, refits=2, episodes=3, cycles=6, steps=2048)
-    assert list(found) == ["none", "slower"] and list(found["slower"]) == ["bound", *names]
-    for study in found.values():
-        for name in names:
-            assert study[name].rewards.shape == (2, 3)
-            assert (study[name].rewards <= study["bound"].rewards + 1e-12).all()
-    repeated = daily_policies(["none"], names, seed=0, refits=2, episodes=3, cycles=6, steps=2048)
-    assert all(np.array_equal(repeated["none"][name].rewards, found["none"][name].rewards) for name in names)
-
-
-def test_on_s4_a_name_means_in_the_chapter_what_it_means_on_the_command_line():
+def test_on_s4_nobody_exceeds_the_bound_and_a_name_means_what_it_means_on_the_command_line():
     names = ["random", "greedy", "rollout(static, horizon=1, samples=2)", "multiagent(static, horizon=1, samples=2)"]
-    found = daily_policies(["slower"], names, seed=0, refits=1, episodes=3, cycles=4, steps=2048)["slower"]
-    options = ["phase=after", "change=slower", "refit=0", "horizon=4"]
-    _, table = judged("mesh-s4", names, options, seeds=3)
+    worlds = partial(context, "mesh-s4", phase="after", change="slower", refit=0, horizon=4)
+    rows = {name: name for name in names} | {"bound": bound(range(3))}
+    found = experiment.run({0: worlds}, rows, experiment.episodes(range(3)))
+    _, table = judged("mesh-s4", names, ["phase=after", "change=slower", "refit=0", "horizon=4"], seeds=3)
     for row, name in enumerate(names):
-        assert np.array_equal(table["mean_reward", row], found[name].rewards[0])
+        assert np.array_equal(table["mean_reward", row], found["mean_reward", name][0])
+        assert (found["mean_reward", name] <= found["mean_reward", "bound"] + 1e-12).all()
 
 
 def test_the_fleet_is_compared_jointly_only_where_that_is_possible():
-    rows = fleet_rollouts([2, 8], decisions=4, seed=0, episodes=3)
-    assert {row.policy for row in rows if row.components == 2} - {
-        row.policy for row in rows if row.components == 8
-    } == {"joint"}
-    steps = {(row.components, row.policy): row.model_steps for row in rows}
-    assert steps[8, "multi-agent"] / steps[2, "multi-agent"] == pytest.approx(4.0, rel=0.4)
+    tables = {k: experiment.run(partial(fleet, k, 4, 0), fleet_rows(k), experiment.episodes(range(3))) for k in (2, 8)}
+    assert set(tables[2].values) - set(tables[8].values) == {"joint"}
+    steps = {k: table["model_steps", "multi-agent"][0] for k, table in tables.items()}
+    assert steps[8] / steps[2] == pytest.approx(4.0, rel=0.4)
