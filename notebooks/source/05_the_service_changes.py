@@ -49,18 +49,23 @@ cycles: int = 40  # control cycles drawn after the change
 clock_budget: int = 8_192  # environment steps at most until retraining must have reached 95 % of the optimum
 
 # %%
+import tempfile
+from dataclasses import replace
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 
-from netrollout import plots
-from netrollout.catalog import load_scenario
+from netrollout import experiment, plots
+from netrollout.catalog import context, load_scenario
 from netrollout.catalog.realise import rows, split
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
 from netrollout.evaluate import bootstrap
 from netrollout.results import Results, effectiveness, equivalence
 from netrollout.rollout import rollout_table
+from netrollout.studies.networks import networks
 from netrollout.studies.published import published_mesh
-from netrollout.studies.study import adaptation, repairs
+from netrollout.studies.service_changes import certainty_equivalent, repairs, undiscounted
 from netrollout.traces import kth_available, trace_files
 
 # %%
@@ -105,15 +110,43 @@ results = Results("05_the_service_changes", profile, asked, data=files)
 # resample both.
 
 # %%
-s2 = adaptation("mesh-s2", source, seed, refits, training_seeds, base_steps, retrain_steps, cycles)
+ROWS = ["random", "static", "reactive", "greedy", "optimal", "ppo", "rollout(ppo, terminal=stale)",
+        "rollout(ppo, terminal=stale), undiscounted", "rollout(ppo, terminal=zero)", "rollout(ppo)", "rollout(static)",
+        "rollout(optimal)", "rollout(ppo, lookahead=2)", "walk(static)", "retrain(ppo)", "retrain(optimal)",
+        "retrain(optimal), r(E d)", "oracle"]  # fmt: skip
+WARM = "retrain(ppo, warm=true)"
+
+
+def policies(rows, ppo, seed):
+    """Return what each row stands for, with a base of this name and seed."""
+    retrained = f"steps={retrain_steps},seed={seed})"
+    made = {"rollout(ppo, terminal=stale), undiscounted": partial(undiscounted, ppo),
+            "retrain(optimal), r(E d)": certainty_equivalent, "retrain(ppo)": f"retrain(ppo({retrained})",
+            WARM: f"retrain({ppo.removesuffix(')')},{retrained}, warm=true)"}  # fmt: skip
+    return {row: made.get(row, row.replace("ppo", ppo)) for row in rows}
+
+
+def adapted(name, source):
+    of = partial(context, name, phase="after", source=source, seed=seed)
+    base, worlds, seeds = of().base, [of(refit=r) for r in range(refits)], range(seed, seed + training_seeds)
+    fits = len(base.loads) == len(worlds[0].model.loads)  # else the old network cannot read the new observations
+    cells = {(r, n): partial(replace, worlds[r], base=base) for r in range(refits) for n in range(training_seeds)}
+    with tempfile.TemporaryDirectory() as folder:
+        ppo = networks([base] * training_seeds, base_steps, seeds, folder)
+        rows = lambda r, n: policies([*ROWS, WARM] if fits else ROWS, ppo[n], seeds[n])  # noqa: E731
+        return experiment.run(cells, rows, experiment.exactly(cycles), jobs=-1)
+
+
+s2 = adapted("mesh-s2", source)
 how = f"crossed bootstrap over {refits} model refits x {training_seeds} training seeds; exact on the plant"
 
 
 # %%
 def table(name, study):
     lines = []
-    for policy, judged in study.items():
-        parts = [bootstrap(v, crossed=True) for v in (judged.start, judged.mean, judged.path[..., -1])]
+    for policy in study.values:
+        last = bootstrap(study["path", policy][..., -1], crossed=True)
+        parts = [study.estimate("start", policy), study.estimate("mean", policy), last]
         ends = [f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})" for e in parts]
         lines.append([policy, *ends])
     results.table(name, ["policy", "value at the start", "mean over states", "reward in the last cycle"], lines)
@@ -147,7 +180,7 @@ def record(name, values):
 
 def worths(prefix, study):
     for key, policy in NAMES.items():
-        record(f"{prefix}.{key}", study[policy].start)
+        record(f"{prefix}.{key}", study["start", policy])
 
 
 # %%
@@ -159,15 +192,15 @@ PAIRS = {"gain": ("rollout", "base"), "behind-walk": ("walk", "rollout"), "exact
 def differences(prefix, study):
     worths(prefix, study)
     for key, (one, other) in PAIRS.items():
-        record(f"{prefix}.{key}", study[NAMES[one]].start - study[NAMES[other]].start)
+        record(f"{prefix}.{key}", study["start", NAMES[one]] - study["start", NAMES[other]])
 
 
 differences("s2", s2)
 
 # %% mystnb={"image": {"alt": "Horizontal bars with intervals: discounted value at the start of every policy in scenario S2 after the change, from random to the oracle."}}
 figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
-shown = [bootstrap(judged.start, crossed=True) for judged in s2.values()]
-plots.interval_bars(axes, list(s2), *zip(*((e.value, e.low, e.high) for e in shown), strict=True))
+shown = [s2.estimate("start", policy) for policy in s2.values]
+plots.interval_bars(axes, list(s2.values), *zip(*((e.value, e.low, e.high) for e in shown), strict=True))
 axes.set_xlabel("discounted reward from the start, after the change (S2)")
 plots.provenance_line(figure, results.record)
 
@@ -194,7 +227,7 @@ plots.provenance_line(figure, results.record)
 # %% mystnb={"image": {"alt": "Lines of the expected reward per control cycle after the change in S2 for the base policy, rollout, walking to the best static setting, exact planning and the reactive rule."}}
 figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
 for policy in ("ppo", "rollout(ppo)", "walk(static)", "retrain(optimal)", "reactive"):
-    path = s2[policy].path.reshape(-1, cycles)
+    path = s2["path", policy].reshape(-1, cycles)
     low, high = np.quantile(path, [0.025, 0.975], axis=0)
     plots.band(axes, np.arange(1, cycles + 1), path.mean(axis=0), low, high, policy)
 axes.set(xlabel="control cycles after the policy is in force", ylabel="expected reward per cycle")
@@ -258,7 +291,7 @@ results.table("steps", ["method", "runs", "environment steps (median)", "runs at
 # other levels, and the controller sees the load at once. The base has no input for it and acts as ever; the new model has a load.
 
 # %%
-s3 = adaptation("mesh-s3", source, seed, refits, training_seeds, base_steps, retrain_steps, cycles)
+s3 = adapted("mesh-s3", source)
 table("s3", s3)
 differences("s3", s3)
 
@@ -274,8 +307,8 @@ differences("s3", s3)
 
 # %% mystnb={"image": {"alt": "Horizontal bars with intervals: discounted value at the start of every policy in scenario S3 after the load begins to move."}}
 figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
-shown = [bootstrap(judged.start, crossed=True) for judged in s3.values()]
-plots.interval_bars(axes, list(s3), *zip(*((e.value, e.low, e.high) for e in shown), strict=True))
+shown = [s3.estimate("start", policy) for policy in s3.values]
+plots.interval_bars(axes, list(s3.values), *zip(*((e.value, e.low, e.high) for e in shown), strict=True))
 axes.set_xlabel("discounted reward from the start, load moving (S3)")
 plots.provenance_line(figure, results.record)
 
@@ -295,7 +328,7 @@ plots.provenance_line(figure, results.record)
 # %%
 outcomes, lines = {}, []
 for scenario_id, study in (("s2", s2), ("s3", s3)):
-    margin = 0.05 * abs(study["oracle"].start.mean() - study["ppo"].start.mean())
+    margin = 0.05 * abs(study["start", "oracle"].mean() - study["start", "ppo"].mean())
     results.value(f"{scenario_id}.margin", margin, unit="reward", how="5 % of |oracle - base| at the start, plant")
     for key, other in (("retrained", "retrained PPO"), ("exact", "exact planning")):
         found = results.record["values"][f"{scenario_id}.minus-{key}"]
@@ -323,7 +356,7 @@ why = "the published KTH traces have not been fetched (netrollout data fetch kth
 for name in ("mesh-s2", "mesh-s3"):
     short = "kth-" + name.removeprefix("mesh-")
     if published:
-        study = adaptation(name, "kth", seed, refits, training_seeds, base_steps, retrain_steps, cycles)
+        study = adapted(name, "kth")
         table(short, study)
         differences(short, study)
     else:
@@ -418,7 +451,7 @@ _ = results.write()
 # $\gamma > 1/2$. With a base that walks back to A it would not: rollout sees only one step beyond its base.
 # ```
 #
-# **3.** Find the setting at which `rollout(ppo)` stops (`netrollout.studies.study.setting_path`) and say which neighbour would have to look
+# **3.** Find the setting at which `rollout(ppo)` stops (`netrollout.studies.service_changes.setting_path`) and say which neighbour would have to look
 # better for it to move on.
 #
 # ```{admonition} Solution

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from joblib import Parallel, delayed
 
+from netrollout.learn import save, train
 from netrollout.types import System
 
 
@@ -30,6 +31,5 @@ def networks(systems: Sequence[System], steps: int, seeds: Sequence[int], folder
 
 
 def _train(system: System, steps: int, seed: int, file: Path) -> None:
-    from netrollout.learn import save, train
 
     save(train(system, "ppo", steps, seed), file)
