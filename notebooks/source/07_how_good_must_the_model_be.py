@@ -45,18 +45,20 @@ cycles: int = 192  # control cycles of each
 samples: int = 64  # simulated paths behind the comparison of random numbers
 
 # %%
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import spearmanr
 
-from netrollout import make, plots
+from netrollout import experiment, make, plots
 from netrollout.baselines.queues import Hold, best_static
 from netrollout.catalog import context, policy_table
-from netrollout.dp import MDP, evaluate_policy
 from netrollout.evaluate import bootstrap
 from netrollout.results import Results
 from netrollout.seeding import spawn
-from netrollout.studies.model_quality import VARIANTS, common_numbers, learning_study, lookahead_study, model_quality
+from netrollout.studies.model_quality import VARIANTS, common_numbers, errors, from_log, graded, on_both
+from netrollout.studies.model_quality import lookaheads as rows_of
 from netrollout.traces import trace_files
 
 # %%
@@ -97,13 +99,28 @@ def record(name, values, unit="reward", how=how):
 # Regret is the mean over states of what the plan falls short of the plant's optimum.
 
 # %%
-graded = {name: model_quality(name, VARIANTS, seed, refits) for name in scenarios}
-for name, models in graded.items():
+judged = {}
+for name in scenarios:
+    worlds = context(name, phase="after", seed=seed)
+    cells = {
+        (variant, r): partial(graded, worlds, name, variant, seed, r) for variant in VARIANTS for r in range(refits)
+    }
+    rows = {name: name for name in ("retrain(optimal)", "rollout(optimal)", "oracle")} | {"wrong by": errors}
+    judged[name] = experiment.run(cells, rows, experiment.exactly(), jobs=-1)
+
+
+def regret(table, row):
+    return table["mean", "oracle"] - table["mean", row]
+
+
+for name, table in judged.items():
     short, lines = name.removeprefix("mesh-"), []
-    for number, (variant, q) in enumerate(models.items()):
-        parts = {"regret": q.exact, "rollout": q.rollout, "weighted": q.weighted, "supremum": q.supremum}
+    for number, variant in enumerate(VARIANTS):
+        q = table.at(variant)
+        parts = {"regret": regret(q, "retrain(optimal)"), "rollout": regret(q, "rollout(optimal)"),
+                 "weighted": q["weighted", "wrong by"], "supremum": q["supremum", "wrong by"]}  # fmt: skip
         shown = [record(f"{short}.{number}.{key}", values) for key, values in parts.items()]
-        lines.append([variant, f"{q.error.mean():.2f}", *shown])
+        lines.append([variant, f"{q['error', 'wrong by'].mean():.2f}", *shown])
     results.table(short, ["model", "NMAE", "regret of its optimum", "regret of rollout on it", "weighted bound", "supremum bound"],
                   lines)  # fmt: skip
 
@@ -120,12 +137,9 @@ for name, models in graded.items():
 
 # %%
 for name in scenarios:
-    worlds, lines = context(name, phase="after", seed=seed), []
-    plant = MDP.from_system(worlds.plant)
-    best = evaluate_policy(plant, policy_table("oracle", worlds)).value.mean()
-    for policy in ("random", "static", "walk(static)", "reactive", "optimal", "rollout(optimal)", "oracle"):
-        regret = best - evaluate_policy(plant, policy_table(policy, worlds)).value.mean()
-        lines.append([policy, f"{regret:.2f}"])
+    policies = ["random", "static", "walk(static)", "reactive", "optimal", "rollout(optimal)", "oracle"]
+    table = experiment.run(partial(context, name, phase="after", seed=seed), policies, experiment.exactly())
+    lines = [[policy, f"{regret(table, policy)[0]:.2f}"] for policy in policies]
     results.table(f"{name.removeprefix('mesh-')}-policies", ["policy", "regret, one model, exact on the plant"], lines)
 
 # %% [markdown]
@@ -136,8 +150,8 @@ for name in scenarios:
 # ```
 
 # %%
-points = {name: {key: np.array([getattr(q, key) for q in models.values()]) for key in ("error", "weighted", "exact")}
-          for name, models in graded.items()}  # fmt: skip
+points = {name: {key: table[key, "wrong by"][..., 0] for key in ("error", "weighted")}
+          | {"exact": regret(table, "retrain(optimal)")[..., 0]} for name, table in judged.items()}  # fmt: skip
 for name, axis in points.items():
     for key in ("error", "weighted"):
         draws = [spearmanr(axis[key][:, r], axis["exact"][:, r]).statistic for r in range(refits)]
@@ -170,12 +184,15 @@ plots.provenance_line(figure, results.record)
 # newest model, which is rollout; and the model's optimal value with *noise*.
 
 # %%
-depth = {name: lookahead_study(name, lookaheads, seed, refits, noise) for name in scenarios}
-terminals = list(dict.fromkeys(key for key, _ in depth[scenarios[0]]))
+both, depth = experiment.Judge(policy_table, on_both), {}
+for name in scenarios:
+    cells = {r: partial(context, name, phase="after", seed=seed, refit=r) for r in range(refits)}
+    depth[name] = experiment.run(cells, partial(rows_of, lookaheads, noise, seed), both, jobs=-1)
+terminals = list(dict.fromkeys(key for key, _ in depth[scenarios[0]].values))
 for name, study in depth.items():
     short = name.removeprefix("mesh-")
-    for place, where in enumerate(("model", "plant")):
-        lines = [[t, *(record(f"{short}.{where}.{t.split(',')[0]}{'c' * (',' in t)}.{steps}", study[t, steps][:, place]) for steps in lookaheads)]
+    for where in ("model", "plant"):
+        lines = [[t, *(record(f"{short}.{where}.{t.split(',')[0]}{'c' * (',' in t)}.{steps}", study[where, (t, steps)]) for steps in lookaheads)]
                  for t in terminals]  # fmt: skip
         results.table(f"{short}-{where}", ["terminal value", *(f"l = {steps}" for steps in lookaheads)], lines)
 
@@ -183,7 +200,7 @@ for name, study in depth.items():
 figure, panels = plt.subplots(1, 2, figsize=(7.5, 3.6), layout="constrained")
 for axes, (name, study) in zip(panels, depth.items(), strict=True):
     for t in terminals:
-        ends = [bootstrap(study[t, steps][:, 1]) for steps in lookaheads]
+        ends = [study.estimate("plant", (t, steps)) for steps in lookaheads]
         plots.band(axes, lookaheads, [e.value for e in ends], [e.low for e in ends], [e.high for e in ends], t)
     axes.set(xlabel="steps of lookahead", ylabel="mean value on the plant", title=name)
 panels[0].legend(fontsize=7)
@@ -217,7 +234,13 @@ plots.provenance_line(figure, results.record)
 # leaves it as it was believed. We let the pattern shift *and* learn from logs of growing length.
 
 # %%
-learned = learning_study("shifted", logs, seed, refits, episodes, cycles)
+s4 = context("mesh-s4", phase="after", change="shifted", seed=seed, horizon=cycles)
+judge = experiment.episodes(range(episodes))
+fixed = experiment.run({0: lambda: s4}, ["random", "static", "reactive", "hpa", "oracle"], judge)
+cells = {(length, r): partial(from_log, s4, length, seed * 1000 + r) for length in logs for r in range(refits)}
+table = experiment.run(cells, ["walk(static)", "rollout(static)", "retrain(optimal)"], judge, jobs=-1)
+learned = {(0, name): fixed["mean_reward", name] for name in fixed.values}
+learned |= {(length, name): table.at(length)["mean_reward", name] for length in logs for name in table.values}
 how4 = f"crossed bootstrap over {refits} logs x {episodes} paired episodes of {cycles} cycles"
 lines = [[f"{length} cycles", name, record(f"s4.{length}.{place}", rewards, "reward/cycle", how4).replace("(", " (")]
          for (length, name), rewards in learned.items() for place in [name.split("(")[0]]]  # fmt: skip

@@ -1,49 +1,50 @@
 """The studies behind chapter 07."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from netrollout.baselines.queues import Hold
+from netrollout.catalog import context, policy_table
+from netrollout.experiment import Judge, episodes, exactly, run
 from netrollout.seeding import spawn
-from netrollout.studies.model_quality import (
-    VARIANTS,
-    common_numbers,
-    learning_study,
-    lookahead_study,
-    model_quality,
-)
+from netrollout.studies.model_quality import VARIANTS, common_numbers, errors, from_log, graded, lookaheads, on_both
 from netrollout.systems.queues import QueueMesh
 from netrollout.types import InputError
 
 
-def test_both_bounds_hold_for_every_model_and_the_weighted_one_is_the_tighter():
-    for quality in model_quality("mesh-s2", ("forest, 10 trees", "linear", "stale forest"), seed=0, refits=2).values():
-        assert (quality.exact >= -1e-9).all()
-        assert (quality.exact <= quality.weighted + 1e-9).all()
-        assert (quality.weighted <= quality.supremum + 1e-9).all()
-
-
-def test_a_model_that_knows_only_the_time_before_the_change_has_the_larger_error():
-    found = model_quality("mesh-s2", ("forest, 10 trees", "stale forest"), seed=0, refits=1)
-    assert found["stale forest"].error > 1.5 * found["forest, 10 trees"].error
+def test_both_bounds_hold_for_every_model_and_one_from_before_the_change_has_the_larger_error():
+    worlds = context("mesh-s2", phase="after")
+    variants = ("forest, 10 trees", "linear", "stale forest")
+    cells = {(v, r): partial(graded, worlds, "mesh-s2", v, 0, r) for v in variants for r in range(2)}
+    table = run(cells, {"exact": "retrain(optimal)", "oracle": "oracle", "wrong by": errors}, exactly())
+    regret = table["mean", "oracle"] - table["mean", "exact"]
+    weighted, supremum = (table[bound, "wrong by"] for bound in ("weighted", "supremum"))
+    assert (regret >= -1e-9).all() and (regret <= weighted + 1e-9).all() and (weighted <= supremum + 1e-9).all()
+    error = table["error", "wrong by"].mean(axis=(1, 2))
+    assert error[2] > 1.5 * error[0]
 
 
 def test_an_unknown_model_is_refused():
     assert "queueing" in VARIANTS
     with pytest.raises(InputError, match="unknown model 'forst'"):
-        model_quality("mesh-s2", ("forst",), seed=0, refits=1)
+        graded(context("mesh-s2", phase="after"), "mesh-s2", "forst", 0, 0)
 
 
 def test_deep_lookahead_forgets_its_terminal_value():
-    found = lookahead_study("mesh-s2", (1, 8), seed=0, refits=1, noise=0.5)
-    deep = [found[terminal, 8][0, 0] for terminal in ("zero", "stale", "base", "noisy")]
+    worlds = partial(context, "mesh-s2", phase="after", refit=0)
+    table = run(worlds, lookaheads((1, 8), 0.5, 0, 0), Judge(policy_table, on_both))
+    deep = [table["model", (terminal, 8)][0] for terminal in ("zero", "stale", "base", "noisy")]
     assert deep == pytest.approx([deep[0]] * 4, abs=0.05)
 
 
 def test_a_log_too_short_for_the_pattern_costs_reward_after_the_day_has_shifted():
-    found = learning_study("shifted", (24, 96), seed=0, refits=1, episodes=4, cycles=48)
-    assert found[96, "retrain(optimal)"].mean() > found[24, "retrain(optimal)"].mean()
-    assert found[0, "oracle"].mean() > found[0, "random"].mean()
+    worlds = context("mesh-s4", phase="after", change="shifted", horizon=48)
+    cells = {length: partial(from_log, worlds, length, 0) for length in (24, 96)}
+    table = run(cells, ["retrain(optimal)", "random"], episodes(range(4)))
+    short, long = table["mean_reward", "retrain(optimal)"].mean(axis=1)
+    assert long > short > table["mean_reward", "random"].mean()
 
 
 def test_common_random_numbers_make_differences_quieter():

@@ -9,32 +9,32 @@ simulation lemma takes its simplest form.  With e(x, u) = |r_model - r_plant| an
 
 (Kearns & Singh 2002; the weighted form keeps the two sums that the supremum bounds).
 
-Batch letters: R refits, S states.
+Batch letters: S states, N values of a measure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from netrollout.baselines.queues import Hpa
+from netrollout.catalog import Context, policy_table
 from netrollout.catalog.daily import LOG_ROUTING
-from netrollout.catalog.policies import lift, make_policy
 from netrollout.catalog.realise import MODEL_WINDOWS, rows, split
-from netrollout.catalog.registry import context
 from netrollout.catalog.scenario import Phase, load_scenario
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
-from netrollout.evaluate import simulate
+from netrollout.experiment import Row, Values, exactly
 from netrollout.models import Forest, bootstrap_visits, certain, make_surrogate, tabulate
 from netrollout.models.demands import collect, learn_queues
 from netrollout.rollout import rollout_table
 from netrollout.rollout.truncated import simulate_returns
 from netrollout.seeding import spawn
 from netrollout.systems.mesh import Mesh
-from netrollout.types import Floats, InputError, Policy, State, Surrogate, System
+from netrollout.types import Floats, InputError, Ints, Policy, State, Surrogate, System
 
 VARIANTS = (
     "forest", "forest, r(E d)", "forest, 10 trees", "forest, 40 trees", "forest, 1 visit", "forest, half the settings",
@@ -42,54 +42,26 @@ VARIANTS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Quality:
-    """What a model is wrong by, and what that costs; means over all states, each (R,).
-
-    Attributes
-    ----------
-    error : mean absolute error of the expected response time over the mean of the plant's (NMAE)
-    supremum : 2 max e / (1 - discount)
-    weighted : the occupancy-weighted bound
-    exact : regret of the model's optimal policy
-    rollout : regret of one-step rollout, on the model, of the policy that was optimal before the change
-    """
-
-    error: Floats
-    supremum: Floats
-    weighted: Floats
-    exact: Floats
-    rollout: Floats
-
-
-def model_quality(name: str, variants: Sequence[str], seed: int, refits: int) -> dict[str, Quality]:
-    """Grade models of a scenario after its change; everything is planned on them and judged exactly on the plant.
+def graded(worlds: Context, name: str, variant: str, seed: int, refit: int) -> Context:
+    """Return worlds after a change with a model of graded quality as the newest.
 
     Parameters
     ----------
+    worlds : Context
+        Of the scenario after its change.
     name : str
         ``mesh-s1``, ``mesh-s2`` or ``mesh-s3``.
-    variants : sequence of str
+    variant : str
         Of `VARIANTS`.
-    seed : int
-    refits : int
-        Bootstrap resamples R of the model's visits.
+    seed, refit : int
+        Of the surrogate, and number of the bootstrap resample of the model's visits.
 
     Raises
     ------
     InputError
-        If a variant is unknown.
+        If the variant is unknown.
     """
-    worlds = context(name, phase="after", seed=seed)
-    plant = MDP.from_system(worlds.plant)
-    best = policy_iteration(plant)
-    base = lift(policy_iteration(MDP.from_system(worlds.base)).policy, worlds.plant)
-    found = {}
-    for variant in variants:
-        models = [_variant(name, variant, worlds.plant, seed, refit) for refit in range(refits)]
-        graded = [_grade(model, worlds.plant, plant, best.value, best.policy, base) for model in models]
-        found[variant] = Quality(*(np.array(column) for column in zip(*graded, strict=True)))
-    return found
+    return replace(worlds, model=_variant(name, variant, worlds.plant, seed, refit))
 
 
 def _variant(name: str, variant: str, plant: Mesh, seed: int, refit: int) -> Mesh:
@@ -119,66 +91,60 @@ def _variant(name: str, variant: str, plant: Mesh, seed: int, refit: int) -> Mes
     return plant.with_response(certain(table) if what == "r(E d)" else table)
 
 
-def _grade(model: Mesh, plant: Mesh, judge: MDP, best: Floats, optimum: Any, base: Any) -> tuple[float, ...]:
-    mdp = MDP.from_system(model)
-    true, learned = (np.nanmean(mesh.response.windows, axis=1) for mesh in (plant, model))
-    gap = np.zeros_like(judge.reward)  # an action that is not feasible has no reward to be wrong by
-    gap[judge.feasible] = np.abs(mdp.reward[judge.feasible] - judge.reward[judge.feasible])
-    planned = policy_iteration(mdp).policy
-    errors = replace(judge, reward=gap)
-    weighted = sum(evaluate_policy(errors, policy).value.mean() for policy in (optimum, planned))
-    regrets = [float((best - evaluate_policy(judge, p).value).mean()) for p in (planned, rollout_table(mdp, base))]
-    nmae = float(np.abs(learned - true).mean() / true.mean())
-    return nmae, float(2.0 * gap.max() / (1.0 - judge.discount)), float(weighted), *regrets
-
-
-def lookahead_study(
-    name: str, lookaheads: Sequence[int], seed: int, refits: int, noise: float
-) -> dict[tuple[str, int], Floats]:
-    """Judge lookahead with terminal values of graded quality on the plant after the change.
-
-    Parameters
-    ----------
-    name : str
-    lookaheads : sequence of int
-    seed, refits : int
-    noise : float
-        Standard deviation of what is added to the model's optimal value, in units of its spread over states.
+def errors(worlds: Context) -> Values:
+    """Return what a model is wrong by: means over all states, N = 1.
 
     Returns
     -------
-    dict of (terminal value, lookahead) to (R, 2)
-        Mean value over states on the model, and on the plant.  ``zero`` is model predictive control with horizon l,
-        ``zero, r(E d)`` its certainty-equivalent form; ``base`` is the re-evaluated old optimum, ``stale`` its value
-        before the change, ``noisy`` the model's optimal value with noise.
+    dict
+        ``error``, the mean absolute error of the expected response time over the mean of the plant's (NMAE);
+        ``supremum``, 2 max e / (1 - discount); ``weighted``, the occupancy-weighted bound.
     """
-    plant = MDP.from_system(context(name, phase="after", seed=seed).plant)
-    cells: dict[tuple[str, int], list[tuple[float, float]]] = {}
-    for refit in range(refits):
-        worlds = context(name, phase="after", seed=seed, refit=refit)
-        for key, table in _lookaheads(worlds, lookaheads, spawn(seed, "noise", refit), noise).items():
-            values = (float(evaluate_policy(m, table).value.mean()) for m in (MDP.from_system(worlds.model), plant))
-            cells.setdefault(key, []).append(tuple(values))  # type: ignore[arg-type]
-    return {key: np.array(values) for key, values in cells.items()}
-
-
-def _lookaheads(worlds: Any, lookaheads: Sequence[int], rng: np.random.Generator, noise: float) -> dict[Any, Any]:
-    mdp, before = MDP.from_system(worlds.model), MDP.from_system(worlds.base)
-    sure = MDP.from_system(worlds.model.with_response(certain(worlds.model.response)))
-    old = policy_iteration(before)
-    base, best = lift(old.policy, worlds.model), policy_iteration(mdp).value
-    values: dict[str, tuple[MDP, Floats]] = {
-        "zero": (mdp, np.zeros_like(best)),
-        "zero, r(E d)": (sure, np.zeros_like(best)),
-        "stale": (mdp, lift(old.value, worlds.model)),
-        "base": (mdp, evaluate_policy(mdp, base).value),
-        "noisy": (mdp, best + noise * best.std() * rng.standard_normal(len(best))),
-    }
+    mdp, judge = MDP.from_system(worlds.model), MDP.from_system(worlds.plant)
+    true, learned = (np.nanmean(mesh.response.windows, axis=1) for mesh in (worlds.plant, worlds.model))
+    gap = np.zeros_like(judge.reward)  # an action that is not feasible has no reward to be wrong by
+    gap[judge.feasible] = np.abs(mdp.reward[judge.feasible] - judge.reward[judge.feasible])
+    wrong, optima = replace(judge, reward=gap), (policy_iteration(process).policy for process in (judge, mdp))
     return {
-        (key, steps): rollout_table(model, base, lookahead=steps, terminal="stale", stale_value=value)
-        for key, (model, value) in values.items()
-        for steps in lookaheads
+        "error": np.array([np.abs(learned - true).mean() / true.mean()]),
+        "supremum": np.array([2.0 * gap.max() / (1.0 - judge.discount)]),
+        "weighted": np.array([sum(evaluate_policy(wrong, policy).value.mean() for policy in optima)]),
     }
+
+
+def on_both(worlds: Context) -> Callable[[Any], Values]:
+    """Judge a table's mean value over states on the ``model`` and on the ``plant``."""
+    of = {"model": exactly().of(replace(worlds, plant=worlds.model)), "plant": exactly().of(worlds)}
+    return lambda table: {side: judge(table)["mean"] for side, judge in of.items()}
+
+
+def lookaheads(steps: Sequence[int], noise: float, seed: int, refit: int) -> dict[tuple[str, int], Row]:
+    """Return lookahead with terminal values of graded quality around the old optimum, as rows (terminal value, steps).
+
+    ``zero`` is model predictive control with horizon l, ``zero, r(E d)`` its certainty-equivalent form; ``base`` is the
+    re-evaluated old optimum, ``stale`` its value before the change, ``noisy`` the model's optimal value with noise of
+    standard deviation `noise`, in units of its spread over states.
+    """
+    made: dict[str, Callable[[int], Row]] = {
+        key: lambda ahead, key=key: f"rollout(optimal, lookahead={ahead}, terminal={key})"  # type: ignore[misc]
+        for key in ("zero", "stale", "base")
+    }
+    made |= {"zero, r(E d)": lambda ahead: partial(_certain, ahead)}
+    made |= {"noisy": lambda ahead: partial(_noisy, ahead, noise, seed, refit)}
+    order = ("zero", "zero, r(E d)", "stale", "base", "noisy")
+    return {(key, ahead): made[key](ahead) for key in order for ahead in steps}
+
+
+def _certain(steps: int, worlds: Context) -> Ints:
+    sure = MDP.from_system(worlds.model.with_response(certain(worlds.model.response)))
+    return rollout_table(sure, policy_table("optimal", worlds), lookahead=steps, terminal="zero")
+
+
+def _noisy(steps: int, noise: float, seed: int, refit: int, worlds: Context) -> Ints:
+    mdp, rng = MDP.from_system(worlds.model), spawn(seed, "noise", refit)
+    best = policy_iteration(mdp).value
+    value = best + noise * best.std() * rng.standard_normal(len(best))
+    return rollout_table(mdp, policy_table("optimal", worlds), lookahead=steps, terminal="stale", stale_value=value)
 
 
 def common_numbers(
@@ -225,41 +191,7 @@ def _returns_of(system: System, base: Policy, x: State, horizon: int) -> Callabl
     return returns
 
 
-def learning_study(
-    change: str, logs: Sequence[int], seed: int, refits: int, episodes: int, cycles: int
-) -> dict[tuple[int, str], Floats]:
-    """Judge S4's policies planned on models that were learned from logs of growing length after a change.
-
-    Parameters
-    ----------
-    change : str
-        ``heavier``, ``slower`` or ``shifted``.
-    logs : sequence of int
-        Lengths in control cycles.
-    seed, refits : int
-        R logs of each length.
-    episodes, cycles : int
-        Paired episodes N on the plant.
-
-    Returns
-    -------
-    dict of (length, policy) to (R, N) mean reward per cycle
-        The policies that need no model stand under length 0.
-    """
-    worlds = context("mesh-s4", phase="after", change=change, seed=seed, horizon=cycles)
-    fixed = ("random", "static", "reactive", "hpa", "oracle")
-    found = {(0, name): _rewards(make_policy(name, worlds), worlds.plant, episodes)[None] for name in fixed}
-    for length in logs:
-        models = [_from_log(worlds, length, seed * 1000 + refit) for refit in range(refits)]
-        for name in ("walk(static)", "rollout(static)", "retrain(optimal)"):
-            each = [make_policy(name, replace(worlds, model=model)) for model in models]
-            found[length, name] = np.stack([_rewards(policy, worlds.plant, episodes) for policy in each])
-    return found
-
-
-def _from_log(worlds: Any, length: int, seed: int) -> Any:
-    return learn_queues(worlds.base, collect(worlds.plant, Hpa(worlds.plant, p=LOG_ROUTING), length, seed))
-
-
-def _rewards(policy: Policy, plant: System, episodes: int) -> Floats:
-    return simulate(plant, policy, range(episodes)).mean_rewards()
+def from_log(worlds: Context, cycles: int, seed: int) -> Context:
+    """Return S4's worlds with the newest model learned from a log of so many control cycles of the plant."""
+    log = collect(worlds.plant, Hpa(worlds.plant, p=LOG_ROUTING), cycles, seed)
+    return replace(worlds, model=learn_queues(worlds.base, log))
