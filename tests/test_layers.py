@@ -5,9 +5,12 @@ import graphlib
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from netrollout.workflow import imports
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "netrollout"
 
@@ -59,22 +62,19 @@ LIBRARIES: dict[str, int | set[str]] = {
 }
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Dotted name below netrollout -> file; the top `__init__` is no layer, it reaches the catalog lazily."""
-    files = sorted(set(PACKAGE.rglob("*.py")) - {PACKAGE / "__init__.py"})
-    return {".".join(f.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): f for f in files}
+    known = {name.partition(".")[2]: file for name, file in imports.modules(PACKAGE).items()}
+    return {name: file for name, file in known.items() if name}
 
 
 def imported(file: Path) -> set[str]:
     """Absolute names of everything that the file imports, at any depth."""
-    names = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}:{node.lineno}: relative import; write the absolute one"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    relative = [node.lineno for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
+    assert not relative, f"{file}:{relative[0]}: relative import; write the absolute one"
+    return imports.imported(tree)
 
 
 def ours(file: Path) -> set[str]:

@@ -144,10 +144,16 @@ def test_an_unknown_profile_is_refused():
         parameters({"quick": {}}, "fast")
 
 
-def test_a_notebook_depends_on_its_data_its_needs_and_the_package(checkout, monkeypatch):
-    for name in ("data/mesh/s2.csv.gz", "src/netrollout/x.py", "src/netrollout/cli/main.py", "fetched/a/b.csv"):
+def test_a_notebook_depends_on_its_data_its_needs_and_what_it_imports(checkout, monkeypatch):
+    for name in ("data/mesh/s2.csv.gz", "fetched/a/b.csv", "src/netrollout/style.txt", "src/netrollout/part/of.yml"):
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / name).touch()
+    modules = {"__init__": "", "results": "def f():\n    import netrollout.part.deep", "other": "", "cli/__init__": "",
+               "part/__init__": "HOME = {'x': 'lazy'}", "part/deep": "", "part/lazy": "", "part/idle": ""}  # fmt: skip
+    for name, code in modules.items():
+        file = checkout / "src" / "netrollout" / f"{name}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(code)
     monkeypatch.setenv("NETROLLOUT_DATA", str(checkout / "fetched"))
     entry = {"needs": ["01_a"], "data": ["mesh"], "optional": ["kth"], "quick": {}}
     assert notebook_sources(checkout, "quick", "02_b", entry) == [
@@ -155,7 +161,13 @@ def test_a_notebook_depends_on_its_data_its_needs_and_the_package(checkout, monk
         "fetched/a/b.csv",
         "notebooks/02_b.ipynb",
         "results/quick/01_a.json",
-        "src/netrollout/x.py",
+        "src/netrollout/__init__.py",
+        "src/netrollout/part/__init__.py",
+        "src/netrollout/part/deep.py",
+        "src/netrollout/part/lazy.py",
+        "src/netrollout/part/of.yml",
+        "src/netrollout/results.py",
+        "src/netrollout/style.txt",
     ]
 
 

@@ -1,5 +1,6 @@
 """The graph of the book: notebooks, what each needs, and the files that decide what each finds."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from netrollout.results import results_file
 from netrollout.traces import data_folder, fetched
 from netrollout.types import InputError
 from netrollout.workflow.errors import WorkflowError
+from netrollout.workflow.imports import closure
 from netrollout.workflow.paths import PROFILES, executed
 
 BLANK: dict[str, Any] = {"needs": [], "data": [], "optional": [], "quick": {}}
@@ -63,7 +65,7 @@ def not_here(root: Path, entry: dict[str, Any]) -> list[str]:
 
 
 def notebook_sources(root: Path, profile: str, name: str, entry: dict[str, Any]) -> list[str]:
-    """List the files whose content decides what a notebook finds."""
+    """List the files whose content decides what a notebook finds: of the package, those that it imports."""
     shipped = [path for folder in entry["data"] for path in _files(root / "data" / folder)]
     asked = entry["optional"] or [name for name in entry["data"] if not (root / "data" / name).is_dir()]
     brought = data_folder().glob("*/*") if asked else []
@@ -71,10 +73,14 @@ def notebook_sources(root: Path, profile: str, name: str, entry: dict[str, Any])
     committed = results_file("full", name, root / "results")
     if profile != "full" and not_here(root, entry) and committed.is_file():
         needs.append(committed)  # stands in for a run, see `netrollout.workflow.standin`
-    # The command line and the workflow run notebooks; notebooks do not run them.
-    package = root / "src" / "netrollout"
-    code = [path for path in _files(package) if path.relative_to(package).parts[0] not in ("cli", "workflow")]
-    return _sorted(root, [root / "notebooks" / f"{name}.ipynb", *code, *shipped, *brought, *needs])
+    notebook = root / "notebooks" / f"{name}.ipynb"
+    code = closure(root / "src" / "netrollout", _code(notebook))
+    return _sorted(root, [notebook, *code, *shipped, *brought, *needs])
+
+
+def _code(notebook: Path) -> str:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
 
 
 def book_sources(root: Path, profile: str) -> list[str]:
