@@ -103,6 +103,24 @@ def test_a_new_episode_forgets_the_plan(hold):
     assert again.tolist() == fresh.tolist()
 
 
+def test_an_episode_that_begins_is_planned_as_if_there_had_been_none_before():
+    """The base draws anew whenever it is asked, so the plan from before often promises more and would be kept."""
+    lucky = 0
+    for seed in range(30):
+        system, start = world(seed), np.array([True])
+        observation = system.observe(ToyState(np.array([3])))
+        found = {}
+        for kept, begins in ((True, start), (False, start), (True, ~start)):
+            policy = FortifiedRollout(system, RandomPolicy(system, spawn(seed)), spawn(0), horizon=STEPS - 1)
+            _, memory = policy.predict(observation)
+            memory = (memory[0], np.full_like(memory[1], 2))  # the way up, which may be a good one
+            u, after = policy.predict(observation, memory if kept else None, begins)
+            found[kept, bool(begins[0])] = (u.tolist(), after[1].tolist())
+        assert found[True, True] == found[False, True]
+        lucky += found[True, False] != found[False, True]
+    assert lucky > 0
+
+
 def test_bad_input_is_named(hold):
     with pytest.raises(InputError, match="horizon -1"):
         FortifiedRollout(world(0), hold(), spawn(0), horizon=-1)

@@ -93,6 +93,16 @@ def test_common_disturbances_cancel_noise_that_no_action_changes(hold):
     assert np.isinf(single.error[:, 1:]).all()
 
 
+def test_the_error_of_a_gain_is_the_standard_deviation_over_root_n_with_one_degree_of_freedom_less(hold):
+    """Of four paired paths, so that n in place of n - 1 would be an eighth too small."""
+    found = rollout(SLIPPERY, hold, seed=4, samples=4).estimate(places(2), held(1))
+    w = SLIPPERY.disturbance(spawn(4), (4, 1, 4))
+    u, lane = np.array([[HOLD], [UP]]), np.zeros(2, dtype=int)
+    returns, _ = simulate_returns(SLIPPERY, hold(), places(2, 2), u, w, lane)
+    expected = (returns[1] - returns[0]).std(ddof=1) / np.sqrt(4)
+    assert expected > 0.0 and by_action(found, "error")[0, UP] == pytest.approx(expected)
+
+
 def test_without_noise_in_the_moves_it_decides_as_exact_rollout_does(hold):
     mdp = MDP.from_system(CALM)
     base = np.full(5, HOLD)
@@ -137,6 +147,18 @@ def test_lanes_do_not_depend_on_each_other():
             (memory[0][[p]],),
         )
         assert np.array_equal(alone[0], together[p])
+
+
+def test_a_base_policy_remembers_within_a_simulated_path():
+    """Alternating from place 1 it stands at 2, 1, 2; with a memory that stands still it would go on to 3 and 4."""
+    w = np.ones((4, 1, 1, 2))  # neither slips nor noise matter: rewards are compared on the same disturbances
+    u, lane, memory = np.array([[HOLD]]), np.zeros(1, dtype=int), (np.array([0]),)
+    found, _ = simulate_returns(CALM, Alternate(), places(1), u, w, lane, memory)
+    x, total = places(1), 0.0
+    for t, action in enumerate((HOLD, UP, 0, UP)):
+        step = CALM.transition(x, np.array([[action]]), w[t, 0])
+        x, total = step.state, total + CALM.discount**t * float(step.reward[0])
+    assert found.item() == pytest.approx(total)
 
 
 def test_a_base_policy_with_memory_carries_it_into_the_simulation():
