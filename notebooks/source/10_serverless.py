@@ -62,11 +62,13 @@ duration: float = 1200.0  # s of an episode at a constant rate
 repeats: int = 20  # simulated runs of the scalability table
 
 # %%
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import ttest_ind
 
-from netrollout import plots
+from netrollout import experiment, plots
 from netrollout.baselines.serverless import Constant, Reactive
 from netrollout.catalog.farm import farm_model, load_serverless
 from netrollout.catalog.farm_policies import constants
@@ -81,8 +83,8 @@ from netrollout.studies import farm_published as pub
 from netrollout.studies.farm_constant import at_rate
 from netrollout.studies.farm_frontier import beats_frontier, frontier
 from netrollout.studies.farm_learning import learning_curves, sized, visit_map
-from netrollout.studies.farm_play import disturbances, play
-from netrollout.studies.farm_study import bounds, clairvoyant, estimates, judged
+from netrollout.studies.farm_play import disturbances, paired, play
+from netrollout.studies.farm_study import bounds, clairvoyant, estimates, worlds
 from netrollout.systems.serverless import OBSERVATION, Farm, runtime, seeded
 from netrollout.systems.workload import PUBLISHED, intended, published, services
 from netrollout.traces import registry
@@ -323,10 +325,10 @@ how = "bootstrap over 10 seeds, closed loop"
 for agent, row in pub.REPORTED.items():
     if agent in pub.RULES:
         found = next(qos[agent, block] for block, (seeds, _) in blocks.items() if seeds == row.seeds)
-        note(f"rules.{agent}.qos", found.qos[0], "share", how)
-        note(f"rules.{agent}.workers", found.workers[0], "workers", how)
+        note(f"rules.{agent}.qos", found["qos"], "share", how)
+        note(f"rules.{agent}.workers", found["workers"], "workers", how)
         results.value(f"rules.{agent}.published", row.qos, unit="share")
-        means = [float(qos[agent, block].qos.mean()) for block in blocks]
+        means = [float(qos[agent, block]["qos"].mean()) for block in blocks]
         results.value(f"rules.{agent}.spread", max(means) - min(means), unit="share", how="between blocks of ten seeds")
 
 # %% [markdown]
@@ -358,9 +360,9 @@ for agent in ("SARSA", "DQN") if here else ():
     delay = blocks["DQN, 62 to 71" if agent == "DQN" else "SARSA, 42 to 51"][1]
     for name, policy in others.items():
         runs = [simulated(policy, record, delay) for record in records[agent]]
-        by = [record.final_qos - run.qos.item() for record, run in zip(records[agent], runs, strict=True)]
+        by = [record.final_qos - run["qos"].item() for record, run in zip(records[agent], runs, strict=True)]
         e = note(f"recorded.{agent}.over-{name}", np.array(by), "share", how)
-        gain = one_reward[agent] - np.array([run.reward.item() for run in runs])
+        gain = one_reward[agent] - np.array([run["reward"].item() for run in runs])
         f = note(f"recorded.{agent}.reward-over-{name}", gain, "reward", how)
         lines.append([agent, name, len(by), shown(e), shown(f, 1)])
 if here:
@@ -497,7 +499,8 @@ baselines = ["random", "up", "static", "reactive", "reactive(rule=average)", "hp
 learners = [*lengths, "sarsa(published=true)", "dqn(published=true)"]
 rows = [*baselines, *learners, *rollouts]
 names = {row: sized(row, lengths) for row in rows}
-found = judged(list(names.values()), families, episodes, seed, trainings)
+cells = {(family, r): partial(worlds, family, seed + r, episodes) for family in families for r in range(trainings)}
+found = experiment.run(cells, names, paired(episodes, seed), jobs=-1)
 line = {family: frontier(family, episodes, seed) for family in families}
 limit = {family: bounds(family, episodes, seed) for family in families}
 searched = {family: clairvoyant(family, known, seed) for family in families}
@@ -508,7 +511,7 @@ columns = ["policy", "QoS", "workers", "changes", "reward", "CVaR 5 %", "above t
 for family in families:
     lines = []
     for row in rows:
-        played = found[names[row], family]
+        played = found.at(family).values[row]
         e, over = estimates(played), beats_frontier(played, line[family])
         table[row, family], above[row, family] = e, over
         lines.append([row, *(shown(e[m], d) for m, d in digits.items()), shown(over, 4)])
@@ -533,10 +536,9 @@ for name, group, laws in (("everywhere", rows, families), ("learners", learners,
 figure, panels = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
 drawn = ["reactive", "hpa", "keda", "sqrt", "sarsa", "qlearning", "dqn", "ppo", *rollouts]
 for axes, family in zip(panels, ("published", "flash"), strict=True):
-    played = line[family].played
     points = {row: [[getattr(table[row, family][m], end) for end in ("value", "low", "high")] for m in ("workers", "qos")]
               for row in drawn}  # fmt: skip
-    plots.trade_off(axes, (played.workers.mean(axis=1)[9:24], played.qos.mean(axis=1)[9:24]), points)
+    plots.trade_off(axes, [line[family][m].mean(axis=1)[9:24] for m in ("workers", "qos")], points)
     axes.set(xlabel="mean workers", ylabel="QoS", title=family, ylim=(0.7, 1.005), xlim=(8, 22))
 panels[1].legend(fontsize=6, loc="lower right")
 plots.provenance_line(figure, results.record)
@@ -570,10 +572,9 @@ lines = []
 for row in rollouts:
     base = row.removeprefix("rollout(").removesuffix(")").split(",")[0]
     for family in families:
-        ours, theirs = (found[names[name], family] for name in (row, base))
-        e = note(f"gain.{slug(row)}.{family}", ours.reward - theirs.reward, "reward", how, crossed=True)
-        more = [bootstrap(getattr(ours, m) - getattr(theirs, m), crossed=True) for m in ("qos", "workers")]
-        lines.append([row, family, shown(e, 1), shown(more[0], 4), shown(more[1], 2)])
+        e, qos, workers = (found.at(family).estimate(m, row, minus=base) for m in ("reward", "qos", "workers"))
+        results.value(f"gain.{slug(row)}.{family}", e.value, e.low, e.high, n=e.n, unit="reward", how=how)
+        lines.append([row, family, shown(e, 1), shown(qos, 4), shown(workers, 2)])
 results.table("gains", ["rollout", "arrivals", "reward", "QoS", "workers"], lines)
 
 # %% [markdown]
@@ -596,10 +597,11 @@ results.table("gains", ["rollout", "arrivals", "reward", "QoS", "workers"], line
 after = ["static", "retrain(static)", "reactive", "sqrt", "sarsa", "retrain(sarsa)", *rollouts[:1], "rollout(sarsa)"]
 renamed, law, lines = {row: sized(row, lengths) for row in after}, "shuffled", []
 for change in changes:
-    changed = judged(list(renamed.values()), [law], change_episodes, seed, trainings, "after", change)
+    cells = {r: partial(worlds, law, seed + r, change_episodes, "after", change) for r in range(trainings)}
+    changed = experiment.run(cells, renamed, paired(change_episodes, seed), jobs=-1)
     limits = frontier(law, change_episodes, seed, "after", change)
     for row in after:
-        played = changed[renamed[row], law]
+        played = changed.values[row]
         e, over = estimates(played), beats_frontier(played, limits)
         lines.append([change, row, *(shown(e[m], d) for m, d in digits.items()), shown(over, 4)])
         results.value(f"change.{change}.{slug(row)}", e["reward"].value, e["reward"].low,

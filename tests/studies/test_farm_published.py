@@ -43,9 +43,9 @@ def test_without_the_file_it_says_so(tmp_path, monkeypatch):
 def test_the_published_rules_come_close_to_their_row_without_any_record(agent):
     row = REPORTED[agent]
     found = closed_loop(farm_published.RULES[agent], row.seeds)
-    assert found.qos.shape == (1, 10)
-    assert found.qos.mean() == pytest.approx(row.qos, abs=0.03)
-    assert found.workers.mean() == pytest.approx(row.workers, abs=0.2)
+    assert found["qos"].shape == (10,)
+    assert found["qos"].mean() == pytest.approx(row.qos, abs=0.03)
+    assert found["workers"].mean() == pytest.approx(row.workers, abs=0.2)
 
 
 def test_the_runtimes_of_the_scalability_runs_are_within_two_per_cent():
@@ -55,7 +55,7 @@ def test_the_runtimes_of_the_scalability_runs_are_within_two_per_cent():
 
 
 def test_a_slower_start_of_workers_costs_the_rules_quality():
-    slow, usual = (closed_loop("maximum", range(62, 66), delay).qos.mean() for delay in (12.0, 5.4))
+    slow, usual = (closed_loop("maximum", range(62, 66), delay)["qos"].mean() for delay in (12.0, 5.4))
     assert slow < usual
 
 

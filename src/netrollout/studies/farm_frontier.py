@@ -1,45 +1,30 @@
 """The frontier of the constant numbers of workers, and whether a policy lies above it.
 
-Batch letters: R trainings, N episodes, K constants.
+Batch letters: N episodes, K constants.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from netrollout.baselines.serverless import Constant
+from netrollout.catalog import Context
 from netrollout.catalog.farm import farm_plant
 from netrollout.evaluate import Estimate, bootstrap
-from netrollout.studies.farm_play import Played, disturbances, play, stacked
+from netrollout.experiment import Values, run
+from netrollout.studies.farm_play import MEASURES, paired
 from netrollout.types import Floats, Ints
 
 
-@dataclass(frozen=True, eq=False)
-class Frontier:
-    """Constant numbers of workers on the episodes of a comparison.
-
-    Attributes
-    ----------
-    k : (K,) workers
-    played : Played, with K constants in place of trainings
-    """
-
-    k: Ints
-    played: Played
-
-
-def frontier(
-    family: str, episodes: int = 100, seed: int = 0, phase: str = "before", change: str = "double"
-) -> Frontier:
-    """Return every constant number of workers on the episodes of `judged`."""
+def frontier(family: str, episodes: int = 100, seed: int = 0, phase: str = "before", change: str = "double") -> Values:
+    """Return what every constant number of workers brings, from the least on: each of `MEASURES`, (K, N)."""
     plant = farm_plant(family, phase, change, episodes)
-    w, k = disturbances(plant, seed), np.arange(plant.least, plant.most + 1)
-    return Frontier(k, stacked([play(plant, Constant(int(number)), w) for number in k]))
+    rows = {k: lambda worlds, k=k: Constant(k) for k in range(plant.least, plant.most + 1)}
+    table = run(lambda: Context(plant, plant, plant), rows, paired(episodes, seed))
+    return {name: np.stack([table[name, k] for k in rows]) for name in MEASURES}
 
 
-def beats_frontier(played: Played, constants: Frontier, measure: str = "qos") -> Estimate:
+def beats_frontier(played: Values, constants: Values, measure: str = "qos") -> Estimate:
     """Return by how much a policy lies above the frontier of the constants at its own mean number of workers.
 
     The frontier is the upper concave hull of the constants in the plane of mean workers and a measure, up to its
@@ -51,23 +36,24 @@ def beats_frontier(played: Played, constants: Frontier, measure: str = "qos") ->
 
     Parameters
     ----------
-    played : Played
-    constants : Frontier
-        On the same episodes.
+    played : dict of (..., N)
+        `MEASURES` of the policy.
+    constants : dict of (K, N)
+        Those of `frontier`, on the same episodes.
     measure : str
         ``qos``, ``in_time``, ``reward`` or ``steady``.
     """
-    x, y = constants.played.workers, getattr(constants.played, measure)
+    x, y, workers = constants["workers"], constants[measure], played["workers"]
     hull = _hull(x.mean(axis=1), y.mean(axis=1))
-    at = float(np.clip(played.workers.mean(), x[hull[0]].mean(), x[hull[-1]].mean()))
+    at = float(np.clip(workers.mean(), x[hull[0]].mean(), x[hull[-1]].mean()))
     right = min(int(np.searchsorted(x[hull].mean(axis=1), at, side="right")), len(hull) - 1)
     low, high = hull[max(right - 1, 0)], hull[right]
     width = x[high].mean() - x[low].mean()
     share = (at - x[low].mean()) / width if width > 0.0 else 0.0
-    inside = x[hull[0]].mean() < played.workers.mean() < x[hull[-1]].mean()
+    inside = x[hull[0]].mean() < workers.mean() < x[hull[-1]].mean()
     slope = (y[high].mean() - y[low].mean()) / width if inside and width > 0.0 else 0.0
     mixed = [(1.0 - share) * part[low] + share * part[high] for part in (y, x)]
-    return bootstrap(getattr(played, measure) - mixed[0] - slope * (played.workers - mixed[1]), crossed=True)
+    return bootstrap(played[measure] - mixed[0] - slope * (workers - mixed[1]), crossed=True)
 
 
 def _hull(x: Floats, y: Floats) -> Ints:

@@ -114,7 +114,7 @@ def _train(
 
     def judge(policy: Policy) -> Floats:
         judged = [play(farm, policy, w) for farm, w in zip(farms, given, strict=True)]
-        return np.concatenate([part[0] for one in judged for part in (one.qos, one.reward)])
+        return np.concatenate([one[measure] for one in judged for measure in ("qos", "reward")])
 
     made = learner(farm_model("before", "double", log, training).log, kind, training)
     curve = learning_curve(made, length, -(-length // judgements), judge)

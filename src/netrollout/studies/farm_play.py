@@ -2,49 +2,31 @@
 
 An episode is a workload and its scaling times; policies are paired by it.
 
-Batch letters: R trainings, N episodes, T cycles.
+Batch letters: N episodes, T cycles.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netrollout.batch import BatchPolicy
-from netrollout.evaluate import simulate
+from netrollout.evaluate import Episodes, simulate
+from netrollout.experiment import Judge, Values, episodes
 from netrollout.seeding import spawn
 from netrollout.systems.serverless import Farm
 from netrollout.types import Floats, Ints, Policy
 
 MEASURES = {"qos": "share", "in_time": "share", "workers": "workers", "scaling": "changes", "reward": "reward",
             "steady": "reward"}  # fmt: skip
-"""Measures of an episode, and their units."""
+"""Measures of an episode, and their units.
 
-
-@dataclass(frozen=True, eq=False)
-class Played:
-    """What a policy brought, R trainings by N episodes.
-
-    Attributes
-    ----------
-    qos : (R, N) share of the collected tasks that were in time (the published final QoS)
-    in_time : (R, N) share of all tasks that were
-    workers : (R, N) mean over the cycles
-    scaling : (R, N) changes asked for, as the published table counts them
-    reward : (R, N) sum over the episode
-    steady : (R, N) that without the term for the direction of changes
-    """
-
-    qos: Floats
-    in_time: Floats
-    workers: Floats
-    scaling: Floats
-    reward: Floats
-    steady: Floats
+``qos`` is the share of the collected tasks that were in time (the published final QoS), ``in_time`` that of all tasks;
+``workers`` is the mean over the cycles, ``scaling`` the changes asked for, as the published table counts them;
+``reward`` is the sum over the episode, ``steady`` that without the term for the direction of changes.
+"""
 
 
 class Recorded(BatchPolicy):
@@ -67,9 +49,8 @@ def disturbances(plant: Farm, seed: int = 0) -> Floats:
     return w
 
 
-def play(plant: Farm, policy: Policy, w: Floats) -> Played:
-    """Return what a policy brings in episodes with the disturbances w (T, N, 3), with R = 1."""
-    run = simulate(plant, policy, range(w.shape[1]), given=w)
+def measures(plant: Farm, run: Episodes) -> Values:
+    """Return every one of `MEASURES`, (N,) each."""
     m, total = run.metrics, run.rewards.sum(axis=1)
     completed, late = m["completed"].sum(axis=1), m["violations"].sum(axis=1)
     parts = (
@@ -77,9 +58,14 @@ def play(plant: Farm, policy: Policy, w: Floats) -> Played:
         (m["workers"] * run.alive).sum(axis=1) / run.alive.sum(axis=1), (m["requested"] * run.alive).sum(axis=1),
         total, total - (m["reward_direction"] * run.alive).sum(axis=1),
     )  # fmt: skip
-    return Played(*(part[None] for part in parts))
+    return dict(zip(MEASURES, parts, strict=True))
 
 
-def stacked(parts: Sequence[Played]) -> Played:
-    """Return one after the other along R."""
-    return Played(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Played)))
+def play(plant: Farm, policy: Policy, w: Floats) -> Values:
+    """Return what a policy brings in episodes with the disturbances w (T, N, 3)."""
+    return measures(plant, simulate(plant, policy, range(w.shape[1]), given=w))
+
+
+def paired(number: int, seed: int = 0) -> Judge:
+    """Judge policies by the episodes of a plant whose bank has this number of workloads; `seed` draws scaling times."""
+    return episodes(range(number), measures, lambda plant: disturbances(plant, seed))

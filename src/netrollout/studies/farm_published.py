@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from netrollout.baselines.serverless import Reactive
-from netrollout.studies.farm_play import Played, disturbances, play
+from netrollout.experiment import Values
+from netrollout.studies.farm_play import disturbances, play
 from netrollout.systems.serverless import Episode, Farm, Reward, replay, seeded
 from netrollout.systems.serverless.farm import POLLED
 from netrollout.systems.serverless.replay import DELAYS
@@ -143,8 +144,8 @@ def replayed(agent: str, record: Record) -> tuple[float, Floats]:
     return replay(record.episode, DELAYS[agent])
 
 
-def closed_loop(rule: str, seeds: Sequence[int], delay: float = DELAYS["SARSA"], seed: int = 0) -> Played:
-    """Return what a published rule brings on the published workloads of some seeds, R = 1.
+def closed_loop(rule: str, seeds: Sequence[int], delay: float = DELAYS["SARSA"], seed: int = 0) -> Values:
+    """Return what a published rule brings on the published workloads of some seeds, (N,) each.
 
     Parameters
     ----------
