@@ -60,6 +60,8 @@ from netrollout import experiment, plots
 from netrollout.catalog import context, load_scenario
 from netrollout.catalog.realise import rows, split
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
+
+# %%
 from netrollout.evaluate import bootstrap
 from netrollout.results import Results, effectiveness, equivalence
 from netrollout.rollout import rollout_table
@@ -117,6 +119,7 @@ ROWS = ["random", "static", "reactive", "greedy", "optimal", "ppo", "rollout(ppo
 WARM = "retrain(ppo, warm=true)"
 
 
+# %%
 def policies(rows, ppo, seed):
     """Return what each row stands for, with a base of this name and seed."""
     retrained = f"steps={retrain_steps},seed={seed})"
@@ -126,6 +129,7 @@ def policies(rows, ppo, seed):
     return {row: made.get(row, row.replace("ppo", ppo)) for row in rows}
 
 
+# %%
 def adapted(name, source):
     of = partial(context, name, phase="after", source=source, seed=seed)
     base, worlds, seeds = of().base, [of(refit=r) for r in range(refits)], range(seed, seed + training_seeds)
@@ -137,6 +141,7 @@ def adapted(name, source):
         return experiment.run(cells, rows, experiment.exactly(cycles), jobs=-1)
 
 
+# %%
 s2 = adapted("mesh-s2", source)
 how = f"crossed bootstrap over {refits} model refits x {training_seeds} training seeds; exact on the plant"
 

@@ -54,6 +54,8 @@ from scipy.stats import spearmanr
 from netrollout import experiment, make, plots
 from netrollout.baselines.queues import Hold, best_static
 from netrollout.catalog import context, policy_table
+
+# %%
 from netrollout.evaluate import bootstrap
 from netrollout.results import Results
 from netrollout.seeding import spawn
@@ -102,13 +104,12 @@ def record(name, values, unit="reward", how=how):
 judged = {}
 for name in scenarios:
     worlds = context(name, phase="after", seed=seed)
-    cells = {
-        (variant, r): partial(graded, worlds, name, variant, seed, r) for variant in VARIANTS for r in range(refits)
-    }
+    cells = {(v, r): partial(graded, worlds, name, v, seed, r) for v in VARIANTS for r in range(refits)}
     rows = {name: name for name in ("retrain(optimal)", "rollout(optimal)", "oracle")} | {"wrong by": errors}
     judged[name] = experiment.run(cells, rows, experiment.exactly(), jobs=-1)
 
 
+# %%
 def regret(table, row):
     return table["mean", "oracle"] - table["mean", row]
 
