@@ -35,14 +35,17 @@ def exact_rollouts(bases: Mapping[str, Row], lookaheads: Sequence[int]) -> dict[
         ``kind`` is ``base`` for the base itself.
     """
     kinds: dict[str, Kind] = {"base": lambda mdp, levels, base: base}
-    for lookahead in lookaheads:
-        kinds[f"l = {lookahead}"] = lambda mdp, levels, base, steps=lookahead: rollout_table(mdp, base, lookahead=steps)
+    kinds |= {f"l = {steps}": _ahead(steps) for steps in lookaheads}
     kinds["multi-agent"] = multiagent_table
     kinds["autonomous"] = lambda mdp, levels, base: multiagent_table(mdp, levels, base, autonomous=True)
     kinds["multi-agent, fortified"] = lambda mdp, levels, base: fortified_table(
         mdp, base, multiagent_table(mdp, levels, base, lookahead=max(lookaheads))
     )
     return {(name, kind): _planned(base, kinds[kind]) for name, base in bases.items() for kind in kinds}
+
+
+def _ahead(steps: int) -> Kind:
+    return lambda mdp, levels, base: rollout_table(mdp, base, lookahead=steps)
 
 
 def _planned(base: Row, kind: Kind) -> Row:
