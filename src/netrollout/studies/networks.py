@@ -31,5 +31,4 @@ def networks(systems: Sequence[System], steps: int, seeds: Sequence[int], folder
 
 
 def _train(system: System, steps: int, seed: int, file: Path) -> None:
-
     save(train(system, "ppo", steps, seed), file)

@@ -21,7 +21,7 @@ from netrollout.models import certain
 from netrollout.policies import PolicyName
 from netrollout.rollout import rollout_table
 from netrollout.systems.mesh import Mesh
-from netrollout.types import Floats, Ints
+from netrollout.types import Floats, Ints, Policy
 
 
 def undiscounted(ppo: str, worlds: Context) -> Ints:
