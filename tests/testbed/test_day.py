@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from netrollout.adapt.day import SimulatedDay, line_of, window_of
 from netrollout.catalog.day import DayController, load_day, run_day
+from netrollout.cli.main import app
 from netrollout.testbed.day import LiveDay, window_of_row
 from netrollout.testbed.processes import MeshError
 
@@ -136,3 +140,27 @@ def test_a_controller_drives_the_told_mesh() -> None:
     windows = run_day(plant, DayController("predictive"), 16)
     assert len(windows) == 16 and max(window.setting[1] for window in windows) > 2, "the morning's workers"
     assert mesh.last("load") >= 26.0
+
+
+def test_the_command_logs_a_live_day_and_resumes_it_where_the_controls_stood(tmp_path: Any, monkeypatch: Any) -> None:
+    meshes: list[Told] = []
+
+    def make(services: Any, **given: Any) -> Told:
+        meshes.append(Told(services, **given))
+        return meshes[-1]
+
+    monkeypatch.setattr("netrollout.testbed.day.LiveDay", partial(LiveDay, mesh=make))
+    monkeypatch.setattr("netrollout.testbed.envoy.envoy_version", lambda: "1.0")
+    log = tmp_path / "day.jsonl"
+    command = ["adapt", "--plant", "testbed", "--scenario", "S5", "--policy", "static(p=1,c=6)", "--change-at", "2",
+               "--log", str(log), "--priority", "normal"]  # fmt: skip
+    first = CliRunner().invoke(app, [*command, "--cycles", "4"])
+    again = CliRunner().invoke(app, [*command, "--cycles", "6", "--resume"])
+    assert first.exit_code == again.exit_code == 0, (first.output, again.output)
+    header, *lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert header["priority"] == "normal" and header["envoy"] == "1.0" and header["bound"] == 0.6
+    assert [line["cycle"] for line in lines] == list(range(6))
+    assert [line["setting"]["c_1"] for line in lines] == [2, 3, 4, 5, 5, 5]
+    assert [line["starting"] for line in lines][3:5] == [[1, 1, 0], [1, 0, 0]]
+    assert all(mesh.closed for mesh in meshes) and meshes[1].last("set") == (1.0, 5, 1)
+    assert dict(meshes[1].told)["services"] == {"compute": 0.026}
