@@ -41,12 +41,12 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from netrollout import plots
+from netrollout import experiment, plots
 from netrollout.connect.own import recommend
 from netrollout.connect.recommendation import cells, ranked
 from netrollout.evaluate import bootstrap
 from netrollout.results import Results
-from netrollout.studies.own_study import ROWS, judged
+from netrollout.studies.own_study import ROWS, by_windows, held_out
 from netrollout.traces import shipped, trace_files
 from netrollout.types import InputError
 
@@ -157,13 +157,13 @@ print(to_yaml(layout.objects({**found.action.setting, "p_search": 0.2})))
 # model's optimum; the oracle has planned on the held-out windows themselves.
 
 # %%
-worth = judged(spec, trace, "c_2", refits, seed)
-how = f"hierarchical bootstrap over {worth['exact'].shape[0]} held-out visits x {refits} resamples of the others"
+worth = experiment.run(held_out(spec, trace, "c_2", refits, seed), ROWS, by_windows, jobs=-1)
+how = f"hierarchical bootstrap over {len(worth.axes[0])} held-out visits x {refits} resamples of the others"
 lines, ahead = [], {}
 for name in ROWS:
-    e = bootstrap(worth[name])
+    e = worth.estimate("reward", name, interval=bootstrap)
     results.value(f"worth.{name}", e.value, e.low, e.high, unit="reward per cycle", how=how)
-    gap = bootstrap(worth["exact"] - worth[name])
+    gap = worth.estimate("reward", "exact", minus=name, interval=bootstrap)
     results.value(f"exact-minus.{name}", gap.value, gap.low, gap.high, unit="reward per cycle", how=how)
     lines.append([name, *(f"{x.value:.3f} ({x.low:.3f} to {x.high:.3f})" for x in (e, gap))])
     ahead[name] = e

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from netrollout.studies.own_study import ROWS, judged
+from netrollout.experiment import run
+from netrollout.studies.own_study import ROWS, by_windows, held_out
 from netrollout.types import InputError
 
 SPEC = """
@@ -31,6 +32,11 @@ def files(tmp_path):
         return tmp_path / "s.yml", tmp_path / "t.csv"
 
     return write
+
+
+def judged(*how, **more):
+    table = run(held_out(*how, **more), ROWS, by_windows)
+    return {row: table["reward", row][..., 0] for row in ROWS}
 
 
 def test_every_row_is_judged_on_every_fold_and_refit(files):

@@ -3,12 +3,16 @@
 Every configuration was visited several times.  Fold k keeps the k-th visit of each for judging, its raw windows and no
 model between; plans are made on bootstrap resamples of the other visits.
 
-Letters: F folds, R refits, S states, A actions, G grid points, Q windows, V metrics.
+Letters: R refits, S states, A actions, G grid points, Q windows, V metrics.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +22,7 @@ from netrollout.connect.own import best_measured, expected_reward, learned, meas
 from netrollout.connect.planning import counted_on, plan_on
 from netrollout.connect.spec import read_spec
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
+from netrollout.experiment import Cell, Judge, Values
 from netrollout.models import bootstrap_visits
 from netrollout.seeding import spawn
 from netrollout.types import Floats, InputError, Ints
@@ -26,10 +31,17 @@ ROWS = ("hold", "random", "reactive", "best-measured", "walk", "rollout", "exact
 IDLE = 0.5  # share of the bound under which the reactive rule gives up a worker
 
 
-def judged(
+class Held(NamedTuple):
+    """Worlds of one fold and refit: the process of the held-out windows, and every row's table, (S,) or (S, A)."""
+
+    plant: MDP
+    tables: dict[str, Floats | Ints]
+
+
+def held_out(
     spec_file: str | Path, trace_file: str | Path, workers: str, refits: int = 10, seed: int = 0
-) -> dict[str, Floats]:
-    """Judge policies on held-out visits.
+) -> dict[tuple[int, int], Cell]:
+    """Return the cells of a comparison on held-out visits, by fold and refit.
 
     Parameters
     ----------
@@ -43,14 +55,6 @@ def judged(
         R, resamples of the visits that a plan is made on.
     seed : int
 
-    Returns
-    -------
-    dict of row to (F, R) float64
-        Reward per cycle, discounted, mean over all states to begin in; rows are `ROWS`: never moving; moving at random;
-        the reactive rule; walking to the setting of the best mean measured at the load; walking to the best setting of
-        the model; one-step rollout on `hold` and `walk`; the model's
-        exact optimum; the optimum of the held-out windows themselves, which is a bound.
-
     Raises
     ------
     InputError
@@ -61,26 +65,36 @@ def judged(
     if len(spec.bounds) != 1:
         raise InputError(f"{spec.path}: key bounds: {len(spec.bounds)} of them; the reactive rule watches one")
     fold = _folds(grid, rows, trace_file)
-    found = {name: np.empty((int(fold.max()) + 1, refits)) for name in ROWS}
-    for k in range(int(fold.max()) + 1):
-        held = _windows(grid, rows, np.flatnonzero(fold == k))
-        world = grid.rewarded(expected_reward(grid, held))
-        known = np.flatnonzero(fold != k)
-        fixed = _fixed(grid, world, held, workers)
-        for refit in range(refits):
-            chosen = known[bootstrap_visits(rows.visit[known], rows.setting[known], spawn(seed, "own", k, refit))]
-            told = measured(grid, rows.of(chosen))
-            plan = plan_on(grid, rows, counted_on(learned(grid, rows, seed + refit, chosen).rewards, told))
-            made = {
-                "best-measured": grid.towards(best_measured(grid, told)),
-                "walk": plan.walk,
-                "rollout": plan.rollout,
-                "exact": plan.optimal,
-            }
-            for name, table in (fixed | made).items():
-                value = evaluate_policy(world, table).value.mean() * (1.0 - spec.discount)
-                found[name][k, refit] = value
-    return found
+    keys = itertools.product(range(int(fold.max()) + 1), range(refits))
+    return {(k, refit): partial(_held, grid, rows, fold, workers, seed, k, refit) for k, refit in keys}
+
+
+def _held(grid: Grid, rows: Rows, fold: Ints, workers: str, seed: int, k: int, refit: int) -> Held:
+    held, known = _windows(grid, rows, np.flatnonzero(fold == k)), np.flatnonzero(fold != k)
+    world = grid.rewarded(expected_reward(grid, held))
+    chosen = known[bootstrap_visits(rows.visit[known], rows.setting[known], spawn(seed, "own", k, refit))]
+    told = measured(grid, rows.of(chosen))
+    plan = plan_on(grid, rows, counted_on(learned(grid, rows, seed + refit, chosen).rewards, told))
+    best = grid.towards(best_measured(grid, told))
+    made = {"best-measured": best, "walk": plan.walk, "rollout": plan.rollout, "exact": plan.optimal}
+    return Held(world, _fixed(grid, world, held, workers) | made)
+
+
+def _judge(worlds: Held) -> Callable[[Any], Values]:
+    def worth(table: Any) -> Values:
+        value = evaluate_policy(worlds.plant, table).value.mean(keepdims=True)
+        return {"reward": value * (1.0 - worlds.plant.discount)}
+
+    return worth
+
+
+by_windows = Judge(lambda name, worlds: worlds.tables[name], _judge)
+"""Judges rows of `ROWS` by the held-out windows: reward per cycle, discounted, mean over all states to begin in.
+
+The rows: never moving; moving at random; the reactive rule; walking to the setting of the best mean measured at the
+load; walking to the best setting of the model; one-step rollout on `hold` and `walk`; the model's exact optimum; the
+optimum of the held-out windows themselves, which is a bound.
+"""
 
 
 def _folds(grid: Grid, rows: Rows, path: str | Path) -> Ints:
