@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from netrollout.traces import fetch
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks lose by more; torch reads it when it loads
 
+settings.register_profile("nightly", max_examples=2000, deadline=None)  # pytest --hypothesis-profile=nightly
 ROOT = Path(__file__).resolve().parents[1]
 
 

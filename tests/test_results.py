@@ -162,3 +162,45 @@ def test_a_missing_or_foreign_record_says_so(checkout):
     path.write_text(json.dumps({"schema": 7}))
     with pytest.raises(InputError, match="schema 7, this version reads schema 1"):
         load("quick", "01_x")
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "message"),
+    [
+        (1.0, 2.0, 0.5, "its interval goes from 2.0 to 0.5; low must not lie above high"),
+        (1.0, 2.0, 3.0, "1.0 lies outside its interval from 2.0 to 3.0"),
+        (4.0, 2.0, 3.0, "4.0 lies outside its interval"),
+    ],
+)
+def test_a_value_lies_within_its_interval(value, low, high, message):
+    with pytest.raises(InputError, match=f"value 'gain': {message}"):
+        Results("01_x", "quick", {}).value("gain", value, low=low, high=high)
+    Results("01_x", "quick", {}).value("gain", 0.1 + 0.2, low=0.3, high=0.3)
+
+
+def test_a_name_is_taken_once_and_the_same_may_be_said_again():
+    results = example()
+    results.value("gain", 1 / 3, low=0.1, high=0.5, n=50, unit="s", how="bootstrap")
+    with pytest.raises(InputError, match=r"value 'gain' is recorded already, as 0.333.*; give another name"):
+        results.value("gain", 0.4)
+    with pytest.raises(InputError, match="'gain' is recorded already"):
+        results.value("gain", 12.3, live=True)
+
+
+@pytest.mark.parametrize("ending", [".json", ".live.json"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is no JSON"),
+        (b"{", "is no JSON"),
+        (b"[" * 100_000, "is no JSON"),
+        (b"[]", "holds no record of results"),
+        (b"null", "holds no record of results"),
+        (b"\xff\xfe", "binary data, not text"),
+    ],
+)
+def test_a_record_that_is_damaged_is_named(ending, content, message):
+    path = example().write().with_suffix(ending)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=f"^{path}: {message}"):
+        load("quick", "01_x")

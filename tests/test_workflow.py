@@ -1,11 +1,14 @@
 """From notebooks to pages: what is rerun, what a failure says, what is staged."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 
 import nbformat
+import psutil
 import pytest
 import yaml
 
@@ -107,6 +110,48 @@ def test_a_failed_notebook_names_its_cell_and_the_others_go_on(checkout):
     assert doit(checkout)[1] == ["01_a"], "what failed is run again, what succeeded is not"
 
 
+def test_a_notebook_that_fails_or_is_stopped_leaves_the_results_before_as_they_were(checkout):
+    write_params(checkout, {"01_a": {}, "02_b": {}})
+    doit(checkout, "profile=full")
+    folder = checkout / "results" / "full"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    late = WRITES.format(name="01_a").replace("n=n", "n=2")
+    notebook(checkout / "notebooks" / "01_a.ipynb", late, "1 / 0")
+    assert doit(checkout, "profile=full")[0] != 0
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    notebook(checkout / "notebooks" / "01_a.ipynb", late, "import time; print(end='', flush=True); time.sleep(100)")
+    command = [sys.executable, "-m", "doit", "profile=full", "notebook"]
+    aside = checkout / "build" / "full" / "results" / "full" / "01_a.json"
+    aside.unlink()
+    process = subprocess.Popen(command, cwd=checkout, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    while not aside.exists():
+        time.sleep(0.05)
+        assert process.poll() is None
+    workers = psutil.Process(process.pid).children(recursive=True)
+    assert len(workers) >= 2, "a worker of doit and the kernel of its notebook"
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive, "nothing waits for ever"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "params", "message"),
+    [
+        (("profile=foo",), "{}", "netrollout: profile 'foo' is none of quick, full"),
+        (("profile=quick",), "01_a: {quick: {refit: 3}}\n02_b: {}", "line 1, key 01_a.quick.refit: unknown"),
+        (("profile=quick",), "01_a: {", "params.yml: line 1: is no YAML|params.yml: line 2: is no YAML"),
+        (("profile=quick",), "01_a: {data: [kht]}\n02_b: {}", "'kht' is not in the registry; did you mean kth"),
+    ],
+)
+def test_what_is_wrong_with_the_graph_is_one_line(checkout, arguments, params, message):
+    (checkout / "notebooks" / "params.yml").write_text(params)
+    code, ran, output = doit(checkout, *arguments)
+    assert code != 0 and ran == []
+    assert re.search(message, output) and len(output.strip().splitlines()) == 1, output
+
+
 def test_a_notebook_that_writes_nothing_is_told_so(checkout):
     notebook(checkout / "notebooks" / "01_a.ipynb", "m = 1")
     assert "01_a wrote no results/quick/01_a.json: its last cell must call results.write()" in doit(checkout)[2]
@@ -129,8 +174,16 @@ def test_the_kernel_is_that_of_the_environment_in_the_notebooks_folder_with_one_
     [
         ({"01_a": {}}, "02_b has no entry"),
         ({"01_a": {}, "02_b": {}, "03_c": {}}, "03_c has an entry but no notebook"),
-        ({"01_a": {}, "02_b": {"need": []}}, "02_b: unknown key need; known are needs, data, optional, quick"),
-        ({"01_a": {}, "02_b": {"needs": ["x"]}}, "02_b: needs x, which is no notebook"),
+        ({"01_a": {}, "02_b": {"need": []}}, r"params.yml: line 3, key 02_b.need: unknown; did you mean needs\?"),
+        ({"01_a": {}, "02_b": {"quick": {"nn": 3}}}, r"line 4, key 02_b.quick.nn: unknown; did you mean n\?"),
+        (
+            {"01_a": {}, "02_b": {"quick": {"refits": 3}}},
+            "02_b.quick.refits: unknown; its parameters are profile, n",
+        ),
+        ({"01_a": {}, "02_b": {"quick": [3]}}, "key 02_b.quick: expected a mapping"),
+        ({"01_a": {}, "02_b": {"needs": "01_a"}}, "key 02_b.needs: expected a list"),
+        (["01_a"], "a mapping of notebook to needs, data, optional and quick"),
+        ({"01_a": {}, "02_b": {"needs": ["x"]}}, "line 4, key 02_b.needs: x is no notebook"),
     ],
 )
 def test_params_and_notebooks_agree(checkout, entries, message):

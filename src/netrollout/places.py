@@ -19,7 +19,7 @@ import yaml
 from netrollout.store import read_text
 from netrollout.types import InputError
 
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 LONGEST = 60  # characters of a value in a message
 
 
@@ -97,7 +97,7 @@ def read_pairs(texts: str | Sequence[str], where: str, form: str = "NAME=NUMBER,
         if not name or not value:
             raise InputError(f"{where} {short(text.strip())!r}: expected {form}")
         if name in found:
-            raise InputError(f"{where} {name}: given twice")
+            raise InputError(f"{where} {short(name)}: given twice")
         found[name] = value
     return found
 
@@ -120,7 +120,7 @@ def read_numbers(
     pairs = read_pairs(texts, where, form)
     for name, text in pairs.items():
         if math.isnan(number_of(text)):
-            raise InputError(f"{where} {name}={short(text)}: expected {form}")
+            raise InputError(f"{where} {short(name)}={short(text)}: expected {form}")
     return {name: float(text) for name, text in pairs.items()}
 
 
@@ -192,6 +192,13 @@ class Entry:
         if not isinstance(self._node, yaml.SequenceNode):
             self.wrong("expected a list, [a, b, ...]")
         return [Entry(self.path, self.key, node, self._line(node)) for node in self._node.value]
+
+    def content(self) -> Any:
+        """Return what the node holds, as plain Python values."""
+        try:
+            return yaml.SafeLoader("").construct_document(self._node)  # type: ignore[no-untyped-call]
+        except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+            self.wrong(f"cannot be read: {short(error)}")
 
     def text(self) -> str:
         """Return a text, or a number as it is written."""

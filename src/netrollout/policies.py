@@ -5,7 +5,6 @@ Batch letters: B lanes, K action components, A joint actions, S states, M contro
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netrollout.batch import BatchPolicy, joint_actions, joint_feasible, joint_index, sizes
+from netrollout.places import near
 from netrollout.systems.mesh import Mesh
 from netrollout.types import Enumerable, Floats, InputError, Ints, System
 
@@ -149,7 +149,7 @@ class PolicyName:
             )
         head, body = match.group(1), match.group(2)
         if head not in PLAIN + COMBINATORS:
-            raise InputError(f"unknown policy {head!r}; {_near(head, PLAIN + COMBINATORS)}")
+            raise InputError(f"unknown policy {head!r}; {near(head, PLAIN + COMBINATORS)}")
         parts = _split(body, text) if body is not None else []
         inner = None
         if head in COMBINATORS:
@@ -190,15 +190,9 @@ def _option(part: str, head: str, text: str) -> tuple[str, str]:
     if not _is_option(part):
         raise InputError(f"policy {text!r}: {part!r} is not an option; options read key=value")
     key, value = (piece.strip() for piece in part.split("=", 1))
+    if not value:
+        raise InputError(f"policy {text!r}: {key}= has no value; give one, or leave it out")
     known = OPTIONS.get(head, set())
     if known is not None and key not in known:
-        raise InputError(f"policy {text!r}: {head} has no option {key!r}; {_near(key, sorted(known))}")
+        raise InputError(f"policy {text!r}: {head} has no option {key!r}; {near(key, sorted(known))}")
     return key, value
-
-
-def _near(word: str, words: tuple[str, ...] | list[str]) -> str:
-    """Say which known words resemble one that is not known."""
-    close = difflib.get_close_matches(word, words, n=3, cutoff=0.5)
-    if close:
-        return f"did you mean {' or '.join(close)}?"
-    return f"known: {', '.join(words)}" if words else "it takes none"

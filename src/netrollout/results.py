@@ -28,10 +28,12 @@ from typing import Any
 
 import numpy as np
 
-from netrollout.store import write_file
+from netrollout.store import read_text, write_file
 from netrollout.types import InputError
 
 SCHEMA = 1
+ASIDE = "NETROLLOUT_RESULTS"  # names the folder where results are written in place of the checkout's
+ROUNDING = 1e-9  # relative; how far a value may lie outside an interval that is a point
 PACKAGES = (
     "netrollout", "numpy", "scipy", "pandas", "scikit-learn", "gymnasium", "torch", "stable-baselines3", "sb3-contrib",
 )  # fmt: skip
@@ -122,6 +124,12 @@ class Results:
             How the interval was found, e.g. ``hierarchical bootstrap over 10 training seeds x 20 episodes``.
         live : bool
             Measured by a clock or on a live system: kept out of the compared file.
+
+        Raises
+        ------
+        InputError
+            The name is none or taken by another value, the interval has one end, its ends are the wrong way round, or
+            the value lies outside it.
         """
         if not name or not all(part.isalnum() or part in "_-." for part in name):
             raise InputError(f"value name {name!r} must consist of letters, digits, '_', '-' and '.'")
@@ -130,8 +138,12 @@ class Results:
         entry = {"value": value, "low": low, "high": high, "n": n, "unit": unit, "how": how}
         if low is not None:
             entry["level"] = level
-        target = self._live if live else self.record
-        target["values"][name] = {key: item for key, item in entry.items() if item is not None or key == "value"}
+            _check_interval(name, value, low, high)
+        entry = {key: item for key, item in entry.items() if item is not None or key == "value"}
+        known = self.record["values"] | self._live["values"]
+        if name in known and encode(known[name]) != encode(entry):  # a cell that is run again may say it again
+            raise InputError(f"value {name!r} is recorded already, as {known[name]['value']}; give another name")
+        (self._live if live else self.record)["values"][name] = entry
 
     def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], live: bool = False) -> None:
         """Record a table; every row has one entry per column."""
@@ -196,9 +208,13 @@ class Results:
         self.record["not_run"][name] = why
 
     def write(self) -> Path:
-        """Write both files below ``results/<profile>/`` and return the path of the compared one."""
+        """Write both files below ``results/<profile>/`` and return the path of the compared one.
+
+        A run that may still fail has them written aside, into the folder that the environment names.
+        """
         self._check(self.record["claims"])
-        path = results_file(self.profile, self.notebook)
+        aside = os.environ.get(ASIDE)
+        path = results_file(self.profile, self.notebook, Path(aside) if aside else None)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, encode(self.record))
         ran = {"ran": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": time.monotonic() - self._began}
@@ -310,12 +326,34 @@ def load(profile: str, notebook: str, root: Path | None = None) -> dict[str, Any
     path = results_file(profile, notebook, root)
     if not path.is_file():
         raise InputError(f"{path}: no results of notebook {notebook} in profile {profile}; run it first")
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    record = _read(path)
     if record.get("schema") != SCHEMA:
         raise InputError(f"{path}: schema {record.get('schema')}, this version reads schema {SCHEMA}")
     live = path.with_suffix(".live.json")
     empty: dict[str, Any] = {"values": {}, "tables": {}, "ran": None}
-    return record | {"live": json.loads(live.read_text(encoding="utf-8")) if live.is_file() else empty}
+    return record | {"live": _read(live) if live.is_file() else empty}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: is no JSON; run the notebook again") from None
+    if not isinstance(record, dict):
+        raise InputError(f"{path}: holds no record of results; run the notebook again")
+    return record
+
+
+def _check_interval(name: str, value: Any, low: float, high: float | None) -> None:
+    """Refuse an interval that is none, or that its value lies outside of."""
+    if high is not None and low > high:
+        raise InputError(f"value {name!r}: its interval goes from {low} to {high}; low must not lie above high")
+    slack = ROUNDING * max(abs(low), abs(high or 0.0))
+    if isinstance(value, int | float) and high is not None and not low - slack <= value <= high + slack:
+        if not math.isnan(value):
+            raise InputError(f"value {name!r}: {value} lies outside its interval from {low} to {high}")
 
 
 def encode(record: Any) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -17,6 +16,7 @@ from netrollout.catalog.realise import SOURCES, model_response, plant_response
 from netrollout.catalog.scenario import Phase, load_scenario
 from netrollout.envs.gym import NetEnv
 from netrollout.models import SURROGATES
+from netrollout.places import near
 from netrollout.seeding import SEEDS
 from netrollout.systems.mesh import Mesh
 from netrollout.systems.queues import QueueMesh
@@ -35,6 +35,7 @@ FARMS = {"serverless": "a task farm: deadlines met by more or fewer workers; thr
 TOYS = {"walk": "a walk on a line with a known optimum (for tests and first steps)"}
 CHOICES = {"source": SOURCES, "phase": ("before", "after"), "side": ("plant", "model", "log"),
            "surrogate": tuple(SURROGATES), "workload": tuple(LAWS), "log": LOGS}  # fmt: skip
+LONGEST = 1_000_000  # cycles of an episode
 CHANGES = {"mesh-s4": ("heavier", "slower", "shifted"), "serverless": ("double", "cold", "rise")}
 
 
@@ -163,7 +164,7 @@ def make(name: str, /, **options: Any) -> Any:
     0.5
     """
     if name not in systems():
-        raise InputError(f"unknown system {name!r}; {_near(name, systems())}")
+        raise InputError(f"unknown system {name!r}; {near(name, systems())}")
     chosen = _options(options)
     if idle := sorted(MEANINGLESS[name] & set(options)):
         raise InputError(f"option {idle[0]} has no meaning for {name}; leave it out")
@@ -228,7 +229,7 @@ def _options(given: dict[str, Any]) -> Options:
     values = {}
     for key, value in given.items():
         if key not in known:
-            raise InputError(f"unknown option {key!r}; {_near(key, known)}")
+            raise InputError(f"unknown option {key!r}; {near(key, known)}")
         values[key] = _converted(key, value)
     return Options(**values)
 
@@ -244,10 +245,9 @@ def _converted(key: str, value: Any) -> Any:
             raise InputError(f"option {key}={value}: expected {'a whole' if kind is int else 'a'} number") from None
         if key in ("seed", "refit") and not 0 <= number < SEEDS:
             raise InputError(f"option {key}={value}: expected a whole number from 0 to {SEEDS - 1}")
+        if key == "horizon" and not 1 <= number <= LONGEST:
+            raise InputError(f"option {key}={value}: expected a whole number from 1 to {LONGEST}")
+        if key == "discount" and not 0.0 <= number <= 1.0:
+            raise InputError(f"option {key}={value}: expected a number from 0 to 1")
         return number
     return value
-
-
-def _near(word: str, words: list[str]) -> str:
-    close = difflib.get_close_matches(word, words, n=3, cutoff=0.4)
-    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(words)}"

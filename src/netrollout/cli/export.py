@@ -51,7 +51,8 @@ def istio(
     mesh = _mesh(system)
     levels = mesh.setting(read_numbers(setting, "--setting"))
     values = {c.name: c.levels[level] for c, level in zip(mesh.controls, levels, strict=True)}
-    values |= {f"b_{s}": share for s, share in read_numbers(block or [], "--block", "SERVICE=SHARE").items()}
+    blocked = read_numbers(",".join(block), "--block", "SERVICE=SHARE") if block else {}
+    values |= {f"b_{s}": share for s, share in blocked.items()}
     layout = layout_of(system, mesh.controls, _nodes(node or []), host=host, namespace=namespace, workers=workers,
                        quota=quota, container=container)  # fmt: skip
     objects = layout.objects(values)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netrollout.cli.common import notice
+from netrollout.cli.common import notice, target
 from netrollout.places import read_numbers
 from netrollout.testbed.settings import LONGEST
 from netrollout.types import InputError
@@ -88,7 +88,7 @@ def _table(services: tuple[str, ...], row: dict[str, Any]) -> Any:
 @app.command()
 def collect(
     plan: Annotated[Path, typer.Option(help="YAML file of the plan")],
-    out: Annotated[Path, typer.Option(help="trace to write, .csv or .csv.gz")],
+    out: Annotated[Path, target("--out", "trace to write, .csv or .csv.gz")],
     priority: PriorityOption = "realtime",
 ) -> None:
     """Measure a plan into a trace; run again after an interruption, it goes on where it was."""

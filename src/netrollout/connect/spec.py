@@ -36,6 +36,7 @@ KEYS = ("name", "controls", "loads", "metrics", "objective", "bounds", "discount
 REQUIRED = ("controls", "metrics", "objective")
 RESERVED = ("visit", "fault")  # columns that mean something in every trace
 MOST_BINS = 20
+MOST_LEVELS = 10_000  # that an action may move
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def _controls(
 
 def _increments(entry: Entry) -> tuple[int, ...]:
     entry.rising()
-    moves = tuple(item.whole() for item in entry.items())
+    moves = tuple(item.whole(-MOST_LEVELS, MOST_LEVELS) for item in entry.items())
     if 0 not in moves or len(moves) < 2:
         entry.wrong("expected whole numbers of levels, 0 (hold) and at least one other among them, as in [-1, 0, 1]")
     return moves

@@ -15,7 +15,6 @@ import yaml
 
 from netrollout.places import Entry, read_nodes, short
 from netrollout.seeding import SEEDS
-from netrollout.store import read_text
 from netrollout.testbed.settings import LONGEST, NODES, SERVICES
 
 OPTIONAL: dict[str, Any] = {
@@ -78,17 +77,16 @@ class Plan:
         InputError
             It names file, line and key.
         """
-        text = read_text(file, WANTED)
-        return cls._of(read_nodes(file, WANTED), text)
+        return cls._of(read_nodes(file, WANTED))
 
     @classmethod
     def parse(cls, content: Any, file: str = "plan") -> Plan:
         """Check the content of a plan; `file` is named in errors."""
         text = yaml.safe_dump(content, sort_keys=False)
-        return cls._of(read_nodes(file, WANTED, text), text)
+        return cls._of(read_nodes(file, WANTED, text))
 
     @classmethod
-    def _of(cls, top: Entry, text: str) -> Plan:
+    def _of(cls, top: Entry) -> Plan:
         parts = top.entries((*REQUIRED, *OPTIONAL, "nodes", "grid", "design"), REQUIRED)
         loads, demand, bounds = {}, {}, {}
         for s, entry in parts["services"].entries(SERVICES).items():
@@ -109,7 +107,7 @@ class Plan:
             visits=parts["visits"].whole(1, MOST),
             windows=parts["windows"].whole(1, MOST),
             window=_number("window", parts["window"]),
-            source=yaml.safe_load(text),
+            source=top.content(),
             **number,
         )
 

@@ -7,7 +7,16 @@ and is staged with ``book/`` and the results below ``build/site``, from which Ju
 
 from netrollout.workflow.errors import WorkflowError
 from netrollout.workflow.execute import execute
-from netrollout.workflow.graph import book_sources, notebook_sources, parameters, read_graph, step
+from netrollout.workflow.graph import (
+    book_sources,
+    check_profile,
+    die_with_parent,
+    notebook_sources,
+    one_line,
+    parameters,
+    read_graph,
+    step,
+)
 from netrollout.workflow.paths import executed
 from netrollout.workflow.site import build_html, stage, staged_profile
 
@@ -15,9 +24,12 @@ __all__ = [
     "WorkflowError",
     "book_sources",
     "build_html",
+    "check_profile",
+    "die_with_parent",
     "execute",
     "executed",
     "notebook_sources",
+    "one_line",
     "parameters",
     "read_graph",
     "stage",

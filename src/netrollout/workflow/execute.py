@@ -11,7 +11,8 @@ from typing import Any
 
 import nbformat
 
-from netrollout.results import results_file
+from netrollout.results import ASIDE, results_file
+from netrollout.store import write_file
 from netrollout.workflow.errors import WorkflowError
 from netrollout.workflow.graph import not_here, parameters
 from netrollout.workflow.paths import executed
@@ -37,9 +38,11 @@ def execute(root: Path, profile: str, name: str, entry: dict[str, Any]) -> None:
     from traitlets.config import Config
 
     target = executed(root, profile, name)
-    result = results_file(profile, name, root / "results")
+    aside = results_file(profile, name, target.parent.parent / "results")
     target.parent.mkdir(parents=True, exist_ok=True)
-    result.unlink(missing_ok=True)
+    for file in (aside, aside.with_suffix(".live.json")):
+        file.unlink(missing_ok=True)
+    os.environ[ASIDE] = str(aside.parent.parent)  # what is committed stays until the run has ended well
     os.environ["OMP_NUM_THREADS"] = "1"  # two notebooks share the machine, and sums must not depend on the thread count
     # pooch asks for tqdm's notebook bar, which warns of a missing widget library into the first page that imports it.
     os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
@@ -59,8 +62,18 @@ def execute(root: Path, profile: str, name: str, entry: dict[str, Any]) -> None:
         except papermill.PapermillExecutionError as error:
             where = f"cell {error.cell_index} of {name} failed: {error.ename}: {error.evalue}"
             raise WorkflowError(f"{where}\n{_indented(error.source)}") from None
-        if not result.is_file():
-            raise WorkflowError(f"{name} wrote no {result.relative_to(root)}: its last cell must call results.write()")
+        _keep(aside, results_file(profile, name, root / "results"), name)
+
+
+def _keep(aside: Path, result: Path, name: str) -> None:
+    """Put the results of a run that ended well in the place of those before."""
+    if not aside.is_file():
+        place = "/".join(result.parts[-3:])
+        raise WorkflowError(f"{name} wrote no {place}: its last cell must call results.write()")
+    result.parent.mkdir(parents=True, exist_ok=True)
+    for ending in (".live.json", ".json"):
+        write_file(result.with_suffix(ending), aside.with_suffix(ending).read_bytes())
+        aside.with_suffix(ending).unlink()
 
 
 def _indented(source: str) -> str:

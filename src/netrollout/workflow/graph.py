@@ -1,14 +1,21 @@
 """The graph of the book: notebooks, what each needs, and the files that decide what each finds."""
 
+import ast
+import ctypes
 import json
+import signal
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
 from doit.exceptions import TaskFailed
 
+from netrollout.places import Entry, near, read_nodes
 from netrollout.results import results_file
+from netrollout.store import read_text
+from netrollout.testbed.guard import PR_SET_PDEATHSIG
 from netrollout.traces import data_folder, fetched
 from netrollout.types import InputError
 from netrollout.workflow.errors import WorkflowError
@@ -32,22 +39,63 @@ def read_graph(root: Path) -> dict[str, dict[str, Any]]:
         A notebook without entry, an entry without notebook, an unknown key, a need that is no notebook.
     """
     path = root / "notebooks" / "params.yml"
-    entries = {name: entry or {} for name, entry in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).items()}
-    files = {file.stem for file in (root / "notebooks").glob("*.ipynb")}
-    for name in sorted(files ^ set(entries)):
+    wanted = "a mapping of notebook to needs, data, optional and quick"
+    places = read_nodes(path, wanted).entries() if read_text(path, wanted).strip() else {}
+    files = {file.stem: file for file in (root / "notebooks").glob("*.ipynb")}
+    for name in sorted(set(files) ^ set(places)):
         raise InputError(f"{path}: {name} has " + ("no entry" if name in files else "an entry but no notebook"))
-    for name, entry in entries.items():
-        if unknown := set(entry) - set(BLANK):
-            raise InputError(f"{path}: {name}: unknown key {min(unknown)}; known are {', '.join(BLANK)}")
-        if missing := set(entry.get("needs", [])) - files:
-            raise InputError(f"{path}: {name}: needs {min(missing)}, which is no notebook")
-    return {name: BLANK | entry for name, entry in entries.items()}
+    for place in places.values():
+        if not place.is_null:
+            _check_entry(place, files)
+    return {name: BLANK | (place.content() or {}) for name, place in places.items()}
+
+
+def _check_entry(place: Entry, files: dict[str, Path]) -> None:
+    """Refuse keys, needs and quick parameters that there are not."""
+    parts = place.entries(BLANK)
+    for key in ("needs", "data", "optional"):
+        for item in parts[key].items() if key in parts else []:
+            if key == "needs" and item.text() not in files:
+                item.wrong(f"{item.text()} is no notebook; {near(item.text(), files)}")
+    quick = parts["quick"].entries() if "quick" in parts else {}
+    known = _parameters_of(files[place.key]) if quick else []
+    for key, part in quick.items():
+        if key not in known:
+            part.wrong(f"unknown; {near(key, known, 'its parameters are')}")
+
+
+def _parameters_of(notebook: Path) -> list[str]:
+    """Return the names that the parameters cell of a notebook sets."""
+    cells = json.loads(read_text(notebook))["cells"]
+    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    tree = ast.parse("\n".join("".join(cell["source"]) for cell in tagged))
+    return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """End the program with one line where what a person wrote is wrong: while the graph is made, not a step of it."""
+    try:
+        yield
+    except (InputError, WorkflowError) as error:
+        raise SystemExit(f"netrollout: {error}") from None
+
+
+def die_with_parent() -> None:
+    """Have this process end with the one that forked it (Linux): a worker would wait for its next task for ever."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def check_profile(profile: str) -> None:
+    """Refuse a profile that there is not."""
+    if profile not in PROFILES:
+        raise InputError(f"profile {profile!r} is none of {', '.join(PROFILES)}")
 
 
 def parameters(entry: dict[str, Any], profile: str) -> dict[str, Any]:
     """Choose what replaces values of the parameters cell, which holds those of the full profile."""
-    if profile not in PROFILES:
-        raise InputError(f"profile {profile!r} is none of {', '.join(PROFILES)}")
+    check_profile(profile)
     return {"profile": profile} | (entry["quick"] if profile == "quick" else {})
 
 
