@@ -196,7 +196,7 @@ class Entry:
     def content(self) -> Any:
         """Return what the node holds, as plain Python values."""
         try:
-            return yaml.SafeLoader("").construct_document(self._node)  # type: ignore[no-untyped-call]
+            return yaml.SafeLoader("").construct_document(self._node)
         except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
             self.wrong(f"cannot be read: {short(error)}")
 

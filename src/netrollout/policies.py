@@ -194,5 +194,7 @@ def _option(part: str, head: str, text: str) -> tuple[str, str]:
         raise InputError(f"policy {text!r}: {key}= has no value; give one, or leave it out")
     known = OPTIONS.get(head, set())
     if known is not None and key not in known:
-        raise InputError(f"policy {text!r}: {head} has no option {key!r}; {near(key, sorted(known))}")
+        raise InputError(
+            f"policy {text!r}: {head} has no option {key!r}; {near(key, sorted(known)) if known else 'it takes none'}"
+        )
     return key, value
