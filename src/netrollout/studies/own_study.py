@@ -76,7 +76,7 @@ def _held(grid: Grid, rows: Rows, fold: Ints, workers: str, seed: int, k: int, r
     told = measured(grid, rows.of(chosen))
     plan = plan_on(grid, rows, counted_on(learned(grid, rows, seed + refit, chosen).rewards, told))
     best = grid.towards(best_measured(grid, told))
-    made = {"best-measured": best, "walk": plan.walk, "rollout": plan.rollout, "exact": plan.optimal}
+    made: dict[str, Any] = {"best-measured": best, "walk": plan.walk, "rollout": plan.rollout, "exact": plan.optimal}
     return Held(world, _fixed(grid, world, held, workers) | made)
 
 
