@@ -150,13 +150,6 @@ def test_what_comes_after_exploring_is_not_credited_by_q_learning():
 def test_visits_count_every_choice_of_the_lanes_that_live():
     policy = learn(Track(), "sarsa", 12, lanes=4, bins=PLACES)
     assert policy.visits[:, 0].tolist() == [12, 12, 0]
-    assert policy.coverage() == pytest.approx(2 / 3)
-
-
-def test_training_returns_are_kept():
-    run = learner(Track(), "sarsa", lanes=2, bins=PLACES)
-    run.advance(3)
-    assert run.done == 4 and run.returns == [1.0] * 4
 
 
 def test_the_same_seed_and_lanes_give_the_same_table_and_another_seed_another():
@@ -177,7 +170,7 @@ def test_the_farm_and_its_model_can_be_learned_on_and_an_untrained_published_tab
     assert run.policy().predict(start)[0].tolist() == [[2], [2]]
     run.advance(2)
     policy = run.policy()
-    assert 40 <= policy.visits.sum() <= 60 and 0.0 < policy.coverage() < 0.01
+    assert 40 <= policy.visits.sum() <= 60
     assert simulate(system, policy, [0]).rewards.shape == (1, 30)
 
 

@@ -57,10 +57,6 @@ class Bins:
                 index = index * (len(row) + 1) + np.searchsorted(row, seen[:, column], side="right")
         return index
 
-    def bins(self, index: Ints) -> Ints:
-        """Return the bin of every observation, (B, D), of states (B,)."""
-        return np.stack(np.unravel_index(index, self.shape), axis=1).astype(np.int64)
-
     def record(self) -> list[list[float]]:
         """Return the edges as JSON knows them."""
         return [[float(edge) for edge in row] for row in self.edges]

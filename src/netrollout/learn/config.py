@@ -85,6 +85,10 @@ class Identity:
         width = system.observe(system.initial(np.random.default_rng(0), 1)).shape[1]
         return cls(recipe, system.name, width, tuple(tuple(float(v) for v in row) for row in system.levels))
 
+    def shape(self) -> str:
+        """Say what weights or a table must fit."""
+        return f"{self.width} observations and levels {[len(row) for row in self.levels]}"
+
     def about(self) -> dict[str, Any]:
         """Return it as JSON knows it."""
         levels = [list(row) for row in self.levels]

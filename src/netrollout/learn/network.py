@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise
 
-from netrollout.batch import BatchPolicy, Levels, joint_actions, joint_feasible, sizes
+from netrollout.batch import BatchPolicy, Levels, joint_actions, joint_feasible
 from netrollout.learn.config import Identity, Recipe
 from netrollout.learn.view import VIEWS, Scaled, ViewedVecEnv, bounds_of
 from netrollout.seeding import SEEDS, spawn
@@ -260,11 +260,10 @@ class NetworkRun:
 
 def refuse_another_shape(found: Identity, wanted: Identity) -> None:
     """Refuse a warm start whose weights do not fit."""
-    kinds = [(one.recipe.maker, one.recipe.settings.get("hidden")) for one in (found, wanted)]
     if (found.width, found.levels) != (wanted.width, wanted.levels):
-        sides = [f"{i.width} observations and levels {list(sizes(i.levels))}" for i in (found, wanted)]
-        raise InputError(f"the warm start was trained on {sides[0]}; {wanted.system} has {sides[1]}")
-    if kinds[0] != kinds[1]:
+        raise InputError(f"the warm start was trained on {found.shape()}; {wanted.system} has {wanted.shape()}")
+    first, second = ((one.recipe.maker, one.recipe.settings.get("hidden")) for one in (found, wanted))
+    if first != second:
         raise InputError(f"the warm start is a policy of {found.recipe.name}; expected one of {wanted.recipe.name}")
 
 

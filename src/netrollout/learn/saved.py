@@ -102,9 +102,4 @@ def _refuse_another(path: str | Path, found: Identity, wanted: Identity, algorit
     if found.system != wanted.system:
         raise _Stranger(f"{path} was trained on {found.system} and does not fit {wanted.system}; {anew}")
     if (found.width, found.levels) != (wanted.width, wanted.levels):
-        raise _Stranger(f"{path} was trained on {shape(found)}; {wanted.system} has {shape(wanted)}")
-
-
-def shape(identity: Identity) -> str:
-    """Say what weights or a table must fit."""
-    return f"{identity.width} observations and levels {[len(row) for row in identity.levels]}"
+        raise _Stranger(f"{path} was trained on {found.shape()}; {wanted.system} has {wanted.shape()}")

@@ -66,10 +66,6 @@ class LearnedTable(BatchPolicy):
             values = np.where(allowed, values, -np.inf)
         return self._joint[greedy(values, self._order)], state
 
-    def coverage(self) -> float:
-        """Return the share of the table's states that training met."""
-        return float((self.visits.sum(axis=1) > 0).mean())
-
     def about(self) -> dict[str, Any]:
         """Return what a file of it says besides its identity."""
         return {"edges": self.bins.record()}
@@ -111,8 +107,6 @@ class TableRun:
     ----------
     done : int
         Episodes so far.
-    returns : list of float
-        Sum of rewards of each, exploring included.
     """
 
     unit = "episodes"
@@ -127,7 +121,7 @@ class TableRun:
         self._q, self._visits = np.zeros(shape), np.zeros(shape, dtype=np.int64)
         own = recipe.settings["discount"]
         self._discount = system.discount if own is None else own
-        self.done, self.returns = 0, list[float]()
+        self.done = 0
 
     @property
     def at_once(self) -> int:
@@ -149,15 +143,15 @@ class TableRun:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return all that goes on into the next round."""
-        return {**visited(self._q, self._visits), "done": np.array(self.done), "returns": np.array(self.returns)}
+        return {**visited(self._q, self._visits), "done": np.array(self.done)}
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """Take over what `state` returned."""
         q, visits = filled(state, (self._q.shape[0], self._q.shape[1]))
-        returns = [float(value) for value in state["returns"]]
-        if len(returns) != state["done"] or visits.sum() > len(returns) * self._system.horizon:
-            raise InputError(f"{len(returns)} returns and {visits.sum()} visits of {state['done']} episodes")
-        self._q, self._visits, self.done, self.returns = q, visits, int(state["done"]), returns
+        done = int(state["done"])
+        if not done <= visits.sum() <= done * self._system.horizon:
+            raise InputError(f"{visits.sum()} visits in {done} episodes")
+        self._q, self._visits, self.done = q, visits, done
 
     def _round(self) -> None:
         """Run an episode in every lane."""
@@ -165,7 +159,7 @@ class TableRun:
         rng = spawn(self._seed, self._stream, self.done)
         epsilon, keep = exploring(settings, self.done), keep_of(settings["traces"], settings["step_size"])
         traces = [Traces(system.horizon, keep, settings["threshold"]) for _ in range(lanes)]
-        x, alive, total = system.initial(rng, lanes), np.ones(lanes, dtype=bool), np.zeros(lanes)
+        x, alive = system.initial(rng, lanes), np.ones(lanes, dtype=bool)
         s = self._bins.index(system.observe(x))
         a = self._choose(s, epsilon, rng)
         for _ in range(system.horizon):
@@ -174,12 +168,10 @@ class TableRun:
             chosen = self._choose(after, epsilon, rng)
             for lane in np.flatnonzero(alive):
                 self._update(traces[lane], step, lane, (s[lane], a[lane]), (after[lane], chosen[lane]))
-            total += np.where(alive, step.reward, 0.0)
             alive = alive & ~step.terminated
             x, s, a = step.state, after, chosen
             if not alive.any():
                 break
-        self.returns += total.tolist()
         self.done += lanes
 
     def _choose(self, s: Ints, epsilon: float, rng: np.random.Generator) -> Ints:
