@@ -1,6 +1,5 @@
 """Networks: training base policies and reading them as tables."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -175,16 +174,6 @@ def test_what_is_not_known_is_refused(options, message):
 def test_a_warm_start_of_another_network_is_refused(model):
     with pytest.raises(InputError, match="the warm start is a policy of ppo; expected one of dqn"):
         learner(WALK, "dqn", warm=model)
-
-
-def test_what_is_not_installed_is_named_with_the_remedy(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    for module in [name for name in sys.modules if name.startswith("netrollout.learn.network")]:
-        monkeypatch.delitem(sys.modules, module)
-    monkeypatch.delattr("netrollout.learn.network", raising=False)
-    with pytest.raises(InputError) as error:
-        train(WALK)
-    assert str(error.value) == "networks need torch, which is not here: pip install 'netrollout[train]'"
 
 
 def test_the_library_leaves_the_number_of_threads_to_the_process():

@@ -13,7 +13,7 @@ from netrollout.batch import joint_index
 from netrollout.learn.bins import Bins, bins_of
 from netrollout.learn.config import Identity, Recipe, algorithms, canonical, recipe
 from netrollout.learn.run import Curve, Learner, greedy_returns, learning_curve
-from netrollout.learn.saved import load, networks, save
+from netrollout.learn.saved import load, save
 from netrollout.learn.table import LearnedTable, TableRun
 from netrollout.types import Enumerable, InputError, Ints, Policy, System
 
@@ -75,15 +75,16 @@ def learner(
     Raises
     ------
     InputError
-        If a name or a setting is not known, a setting has no meaning, or what networks need is not installed.
+        If a name or a setting is not known, or a setting has no meaning.
     """
     chosen = recipe(algorithm, system, variant, **settings)
     if chosen.kind == "table":
         if warm is not None:
             raise InputError(f"{chosen.name} has no weights to start warm from")
         return TableRun(system, chosen, seed, bins)
-    made: NetworkRun = networks().NetworkRun(system, chosen, seed, warm, fresh)
-    return made
+    from netrollout.learn.network import NetworkRun  # torch loads for seconds: only where it is needed
+
+    return NetworkRun(system, chosen, seed, warm, fresh)
 
 
 def train(

@@ -58,30 +58,14 @@ def load(path: str | Path, system: System, algorithm: str | None = None) -> Lear
         _refuse_another(path, identity, Identity.of(system, identity.recipe), algorithm)
         if identity.recipe.kind == "table":
             return LearnedTable.restored(identity, about, found)
-        made: NetworkPolicy = networks().NetworkPolicy.restored(identity, system, found)
-        return made
+        from netrollout.learn.network import NetworkPolicy  # torch loads for seconds: only where it is needed
+
+        return NetworkPolicy.restored(identity, system, found)
     except _Stranger as error:
         raise InputError(str(error)) from None
     except (AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         reason = f": {error}" if isinstance(error, InputError) else ""
         raise InputError(f"{path} is not {KIND}{reason}") from None
-
-
-def networks() -> Any:
-    """Return the module of networks; torch loads for seconds, so only where it is needed.
-
-    Raises
-    ------
-    InputError
-        If what it stands on is not installed.
-    """
-    try:
-        from netrollout.learn import network
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("torch", "stable_baselines3", "sb3_contrib"):
-            raise
-        raise InputError(f"networks need {error.name}, which is not here: pip install 'netrollout[train]'") from None
-    return network
 
 
 class _Stranger(Exception):
