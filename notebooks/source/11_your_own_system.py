@@ -43,7 +43,7 @@ import matplotlib.pyplot as plt
 
 from netrollout import experiment, plots
 from netrollout.connect.own import recommend
-from netrollout.connect.recommendation import cells, ranked
+from netrollout.connect.recommendation import cells, pairs, ranked
 from netrollout.evaluate import bootstrap
 from netrollout.results import Results
 from netrollout.studies.own_study import ROWS, by_windows, held_out
@@ -150,6 +150,63 @@ print(to_yaml(layout.objects({**found.action.setting, "p_search": 0.2})))
 # %% [markdown]
 # `netrollout export istio` prints the same for the systems of the catalogue; `kubectl apply --server-side -f` takes it.
 #
+# ## The loop around it
+#
+# So far the advice was given once. Whatever can be set and measured can be driven: a program that has `apply` (set the named controls) and `observe` (let a window pass, return its columns). Here the windows
+# of the trace themselves play the running system, at the high load; a simulator of your own takes their place in the same lines.
+
+
+# %%
+from netrollout.connect.own import begin
+from netrollout.connect.plant import OwnLoop, RealPlant
+
+
+class Recorded:
+    """Answers with a window that was measured where the controls stand."""
+
+    at: dict[str, float] = {"b_search": 0.0, "c_2": 1.0}  # noqa: RUF012
+
+    def apply(self, values: dict[str, float]) -> None:
+        self.at = dict(values)
+
+    def observe(self, seconds: float) -> dict[str, float]:
+        stands = frame["target_l_search"].eq(35) & frame[list(self.at)].eq(list(self.at.values())).all(axis=1)
+        return frame[stands].sample(1, random_state=loop.cycle).iloc[0][list(grid.spec.places)].to_dict()
+
+
+# %%
+system = Recorded()
+grid, *begun, _ = begin(spec, trace, "b_search=0,c_2=1,target_l_search=35")
+loop = OwnLoop(grid, *begun, RealPlant(grid.spec, system, system, seconds=30.0), seed)
+lived = [loop.step() for _ in range(6)]
+lines = [[c.cycle, pairs(c.setting), f"{c.window['d_search']:.4f}", f"{c.reward:.3f}", pairs(c.next)] for c in lived]
+results.table("loop", ["cycle", "stands at", "response time, s", "reward", "then"], lines)
+
+# %% [markdown]
+# ```{restable} 11_your_own_system/loop
+# ```
+#
+# The loop measures before it moves, moves every control by one increment at most, learns each window, and holds where a metric or a load is missing or the model cannot tell an action from holding. The same from the command line, with a log that
+# a killed program goes on with:
+#
+# ```
+# netrollout adapt --spec search.yml --trace TRACE.csv --plant command --every 30s --log loop.jsonl --dry-run
+# ```
+#
+# `--dry-run` advises and sets nothing; `--resume` goes on with the log. How the system is reached stands in the spec, under the key `connect`:
+#
+# ```
+# connect:
+#   command: [python, my_system.py]       # told {"set": {"c_2": 2}} or {"window": 30.0} on its input; prints a window as JSON
+#   prometheus:                           # --plant prometheus: measures and advises, sets nothing
+#     url: http://127.0.0.1:9090
+#     queries: {d_search: "...", cl_search: "...", target_l_search: "..."}
+#   kubernetes: {name: search, services: [search], nodes: {2: node2}, scaled: [2]}   # --plant kubernetes: sets, and measures by prometheus
+# ```
+#
+# With `--json` a single recommendation is a record for programs: `decided` is false where the trace cannot tell an action from holding (the action is then to hold, and `doubt` says why), `chosen` is the position of the action in
+# `actions`, and `places` has what is predicted and measured here, where the plan walks to, at the best measured setting, and at the one to measure next.
+#
 # ## Is it worth it?
 #
 # Each setting was visited three times. We plan on two visits and judge by the raw windows of the third, in turn, and we begin in every state alike. `hold` never moves; the reactive rule adds a worker after a window over the
@@ -212,6 +269,7 @@ _ = results.write()
 # ## Recap
 #
 # - A page of YAML and a trace are enough for a first recommendation, with its reasons and its doubts.
+# - Where the trace cannot tell an action from holding, the advice is to hold and what to measure next; a loop around the system then learns it.
 # - Judge it on visits that it has not seen, beside a rule of one line and the best setting held.
 #
 # ## Further reading

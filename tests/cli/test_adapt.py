@@ -87,6 +87,14 @@ def test_the_load_moves_and_a_trace_is_replayed(run, tmp_path):
         (("--report", "a.md"), "--at, --report and --json belong to --spec and --trace"),
         (("--spec", "a.yaml", "--trace", "a.csv", "--policy", "walk"), "--policy belongs to the loop on a plant"),
         (("--spec", "a.yaml"), "--spec and --trace go together: give both or neither"),
+        (
+            ("--plant", "command"),
+            "--every, --dry-run and --plant kubernetes, prometheus or command need --spec and --trace",
+        ),
+        (("--spec", "a", "--trace", "b", "--dry-run"), "--every and --dry-run need --plant, one of kubernetes"),
+        (("--spec", "a", "--trace", "b", "--plant", "command", "--policy", "walk"), "--policy belongs to the loop"),
+        (("--spec", "a", "--trace", "b", "--plant", "command", "--json", "x.json"), "--report and --json belong to a"),
+        (("--spec", "a", "--trace", "b", "--plant", "testbed"), "--plant belongs to the loop on a plant"),
     ],
 )
 def test_what_is_wrong_is_one_line(run, tmp_path, options, message):

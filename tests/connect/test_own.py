@@ -221,7 +221,7 @@ LOADED = SPEC.replace("[1, 2, 3, 4]", "[1, 2]").replace("metrics", "loads:\n  l:
 @pytest.mark.parametrize("load", ["1e9", "-1", "61", "50"])
 def test_a_load_of_which_the_trace_tells_nothing_is_refused(files, load):
     paths = files("c,l,d\n" + "1,10,0.2\n1,30,0.3\n2,30,0.05\n2,10,0.04\n" * 3, LOADED)
-    with pytest.raises(InputError, match=r"at l=.*: the trace tells nothing of such a load; it has 10, 30"):
+    with pytest.raises(InputError, match=r"l=.*: the trace tells nothing of such a load; it has 10, 30"):
         recommend(*paths, at=f"c=1,l={load}")
     assert "l=33 counts as 30." in recommend(*paths, at="c=1,l=33").notes
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from netrollout.systems.mesh import MeshState
 
 PLANTS = ("simulator", "testbed", "trace")
+OWN_PLANTS = ("kubernetes", "prometheus", "command")  # with --spec and --trace
 OF_THE_LOOP = (
     "plant",
     "scenario",
@@ -34,12 +35,15 @@ OF_THE_LOOP = (
     "foreign_limit",
     "priority",
 )
+OF_EVERY_LOOP = ("plant", "cycles", "log", "resume")
 SHOWN = 12  # cycles in the live view
 
 
 def adapt(
     context: typer.Context,
-    plant: Annotated[str, typer.Option("--plant", help=f"One of {', '.join(PLANTS)}.")] = "simulator",
+    plant: Annotated[
+        str, typer.Option("--plant", help=f"One of {', '.join(PLANTS)}; with --spec {', '.join(OWN_PLANTS)}.")
+    ] = "simulator",
     scenario: Annotated[str, typer.Option("--scenario", help="S2, S2-slow, S2-kill, S3, S4 or S5.")] = "S2",
     policy: Annotated[
         str,
@@ -68,6 +72,8 @@ def adapt(
     trace: Annotated[Path | None, typer.Option("--trace", metavar="FILE", help="Its trace (CSV).")] = None,
     at: Annotated[str | None, typer.Option("--at", metavar="SETTING", help="Where your system stands.")] = None,
     report: Annotated[Path | None, target("--report", "Report on your system, .md or .json.")] = None,
+    every: Annotated[str | None, typer.Option("--every", help="Your own system: length of a window; 30s.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Your own system: advise, but set nothing.")] = False,
     json: JsonFile = None,
 ) -> None:
     """Run the control cycle on a plant that changes, or, with --spec and --trace, on a system of your own."""
@@ -75,14 +81,27 @@ def adapt(
         raise InputError("--spec and --trace go together: give both or neither")
     if spec is None and (at, report, json) != (None, None, None):
         raise InputError("--at, --report and --json belong to --spec and --trace, a system of your own")
+    if spec is None and (every is not None or dry_run or plant in OWN_PLANTS):
+        raise InputError("--every, --dry-run and --plant kubernetes, prometheus or command need --spec and --trace")
     if spec is not None and trace is not None:
+        around = plant in OWN_PLANTS
         for name in OF_THE_LOOP:
             source = context.get_parameter_source(name)
-            if source is not None and source.name == "COMMANDLINE":
+            if source is not None and source.name == "COMMANDLINE" and not (around and name in OF_EVERY_LOOP):
                 raise InputError(f"--{name.replace('_', '-')} belongs to the loop on a plant; with --spec leave it out")
-        from netrollout.cli.own import run_own
+        if not around and (every is not None or dry_run):
+            raise InputError(f"--every and --dry-run need --plant, one of {', '.join(OWN_PLANTS)}")
+        if around and (report, json) != (None, None):
+            raise InputError("--report and --json belong to a single recommendation; leave out --plant, or give --log")
+        if resume and log is None:
+            raise InputError("--resume needs the --log to go on with")
+        from netrollout.cli.own import run_own, run_own_loop
 
-        run_own(spec, trace, at, report, json, seed)
+        if not around:
+            run_own(spec, trace, at, report, json, seed)
+            return
+        with _terminable():
+            run_own_loop(spec, trace, at, seed, plant, every or "30s", cycles or 150, log, resume, dry_run)
         return
     if plant not in PLANTS:
         raise InputError(f"--plant {plant}: choose one of {', '.join(PLANTS)}")

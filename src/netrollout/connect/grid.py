@@ -6,6 +6,7 @@ actions, S = G states, V metrics.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -46,11 +47,13 @@ class Grid:
     spec : Spec
     loads : (L, number of loads) float64, the combinations of levels that were observed
     move : (L, L) float64, probabilities of the next load
+    ranges : per load of the spec, what the trace tells of
     """
 
     spec: Spec
     loads: Floats
     move: Floats
+    ranges: tuple[tuple[float, float], ...]
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -122,6 +125,40 @@ class Grid:
         load, setting = np.divmod(states, len(self.settings))
         return np.asarray(load * len(self.settings) + self.landing[0][setting, actions])
 
+    def setting_of(self, values: Mapping[str, float]) -> int:
+        """Return the setting of control values by name.
+
+        Raises
+        ------
+        InputError
+            If one stands off its levels.
+        """
+        index = []
+        for control in self.spec.controls:
+            value = float(values[control.name])
+            index.append(int(nearest_level(np.array([value]), control.levels)[0]))
+            if index[-1] < 0:
+                raise InputError(f"{control.name}={value:g} is not one of the levels {list(control.levels)}")
+        return int(np.ravel_multi_index(tuple(index), self.shape))
+
+    def load_near(self, given: Mapping[str, float], now: int) -> int:
+        """Return the combination of load levels nearest to some loads by name; those not given are as they are `now`.
+
+        Raises
+        ------
+        InputError
+            If the trace tells nothing of such a load: it is far from every level, or near one that was never met.
+        """
+        for k, load in enumerate(self.spec.loads):
+            met, (low, high) = np.unique(self.loads[:, k]), self.ranges[k]
+            value, levels = given.get(load.name, met[0]), np.asarray(load.levels or met)
+            if not low <= value <= high or levels[np.abs(levels - value).argmin()] not in met:
+                known = ", ".join(f"{level:g}" for level in met)
+                raise InputError(f"{load.name}={value:g}: the trace tells nothing of such a load; it has {known}")
+        wanted = [given.get(load.name, self.loads[now, k]) for k, load in enumerate(self.spec.loads)]
+        scale = np.maximum(np.ptp(self.loads, axis=0), 1e-12)
+        return int((((self.loads - wanted) / scale) ** 2).sum(axis=1).argmin())
+
     def towards(self, targets: Ints) -> Ints:
         """Return the table (S,) that moves every control towards a load's target (L,) as far as an increment goes."""
         index = np.zeros((len(self.loads), len(self.settings)), dtype=np.int64)
@@ -170,7 +207,8 @@ def on_grid(spec: Spec, frame: pd.DataFrame, path: str | Path) -> tuple[Grid, Ro
                          "fewer levels, increments or bins")  # fmt: skip
     setting = np.ravel_multi_index(tuple(levels[kept].T), shape).astype(np.int64)
     visit = _visits(on, setting, path)
-    grid = Grid(spec, loads, _load_moves(load, visit, len(loads)))
+    ranges = tuple(reach(load, on[load.name].to_numpy()) for load in spec.loads)
+    grid = Grid(spec, loads, load_moves(load, visit, len(loads)), ranges)
     rows = Rows(setting, load, on[list(spec.metrics)].to_numpy(), visit)
     if (measured := len(np.unique(grid.point(rows)))) > MEASURED:
         raise InputError(f"{path}: {measured} settings and loads were measured; at most {MEASURED} are learned from, "
@@ -240,7 +278,7 @@ def _visits(frame: pd.DataFrame, setting: Ints, path: str | Path) -> Ints:
     return visit
 
 
-def _load_moves(load: Ints, visit: Ints, n: int) -> Floats:
+def load_moves(load: Ints, visit: Ints, n: int) -> Floats:
     """Return how the load was seen to move between successive rows of a visit; it stays where nothing was seen."""
     counts = np.zeros((n, n))
     same = visit[1:] == visit[:-1]

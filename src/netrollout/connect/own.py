@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from netrollout.connect.grid import Grid, Rows, nearest_level, on_grid, reach
+from netrollout.connect.grid import Grid, Rows, nearest_level, on_grid
 from netrollout.connect.log import read_log
 from netrollout.connect.planning import ENOUGH, counted_on, end_of, followed_values, most_informative, outlook, plan_on
 from netrollout.connect.recommendation import (
@@ -83,11 +83,19 @@ def recommend(
     InputError
         If spec, trace or `at` is wrong; one sentence.
     """
+    grid, rows, here, load, notes = begin(spec_path, trace_path, at)
+    return advise(grid, rows, here, load, seed, notes)
+
+
+def begin(
+    spec_path: str | Path, trace_path: str | Path, at: str | Mapping[str, float] | None = None
+) -> tuple[Grid, Rows, int, int, list[str]]:
+    """Return grid, rows, setting and load where the system stands, and what there is to note; see `recommend`."""
     spec = read_spec(spec_path)
     frame = read_log(spec, trace_path)
     grid, rows, notes = on_grid(spec, frame, trace_path)
     here, load, told = _standing(grid, frame, rows, at, trace_path)
-    return advise(grid, rows, here, load, seed, [*notes, *told])
+    return grid, rows, here, load, [*notes, *told]
 
 
 def advise(grid: Grid, rows: Rows, here: int, load: int, seed: int, notes: list[str]) -> Recommendation:
@@ -305,10 +313,7 @@ def _standing(grid: Grid, frame: pd.DataFrame, rows: Rows, at: str | Mapping[str
     given = {load.name: values.pop(load.name) for load in spec.loads if load.name in values}
     load, notes = int(rows.load[-1]), []
     if given:
-        wanted = [given.get(item.name, grid.loads[load, k]) for k, item in enumerate(spec.loads)]
-        _check_loads(grid, frame, given)
-        scale = np.maximum(np.ptp(grid.loads, axis=0), 1e-12)
-        load = int((((grid.loads - wanted) / scale) ** 2).sum(axis=1).argmin())
+        load = grid.load_near(given, load)
         taken = dict(zip((item.name for item in spec.loads), map(float, grid.loads[load]), strict=True))
         notes = [f"{name}={value:g} counts as {taken[name]:g}." for name, value in given.items()
                  if value != taken[name]]  # fmt: skip
@@ -324,19 +329,6 @@ def _standing(grid: Grid, frame: pd.DataFrame, rows: Rows, at: str | Mapping[str
             raise InputError(f"{place}: {last[control.name]:g} is not one of {levels_text}; say where it stands (at)")
         levels = list(map(int, level_of(spec.name, spec.controls, spec.start)))
     return int(np.ravel_multi_index(tuple(levels), grid.shape)), load, notes
-
-
-def _check_loads(grid: Grid, frame: pd.DataFrame, given: Mapping[str, float]) -> None:
-    """Refuse a load that is far from every level, or near one that was never met."""
-    for k, load in enumerate(grid.spec.loads):
-        met, value = np.unique(grid.loads[:, k]), given.get(load.name)
-        if value is None:
-            continue
-        low, high = reach(load, frame[load.name].dropna().to_numpy())
-        levels = np.asarray(load.levels or met)
-        if not low <= value <= high or levels[np.abs(levels - value).argmin()] not in met:
-            known = ", ".join(f"{level:g}" for level in met)
-            raise InputError(f"at {load.name}={value:g}: the trace tells nothing of such a load; it has {known}")
 
 
 def _choose(actions: list[Action], hold: int) -> int:

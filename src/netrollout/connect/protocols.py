@@ -5,6 +5,7 @@ where       sets                           measures
 ==========  =============================  =============================
 testbed     `testbed.EnvoyActuator`        `testbed.TestbedSensor`
 Kubernetes  `cluster.KubernetesActuator`   `prometheus.PrometheusSensor`
+a program   `plant.Command`                `plant.Command`
 ==========  =============================  =============================
 
 Controls are named as in a trace: ``p_<service>`` routing weight to node 1, ``b_<service>`` blocking rate, ``c_<node>``

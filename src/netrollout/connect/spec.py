@@ -14,6 +14,7 @@ bounds         metric: largest acceptable mean; where holding is expected to kee
 discount       per control cycle, 0.95 where not given
 horizon        control cycles over which the outlook is given, 20 where not given
 start          control: value; where the system stands if the trace's last row is off the grid
+connect        how the running system is set and measured: `netrollout.connect.plant`
 =============  =====================================================================================================
 
 controls, metrics and objective must be given.  Every error names file, line and key.
@@ -32,7 +33,7 @@ from netrollout.places import Entry, PlaceError, near, read_nodes
 from netrollout.systems.mesh import Control, level_of
 from netrollout.types import InputError
 
-KEYS = ("name", "controls", "loads", "metrics", "objective", "bounds", "discount", "horizon", "start")
+KEYS = ("name", "controls", "loads", "metrics", "objective", "bounds", "discount", "horizon", "start", "connect")
 REQUIRED = ("controls", "metrics", "objective")
 RESERVED = ("visit", "fault")  # columns that mean something in every trace
 MOST_BINS = 20
@@ -66,6 +67,8 @@ class Spec:
     discount : float
     horizon : int
     start : dict of str to float, or None
+    connect : Entry or None
+        Read where a running system is needed.
     places : dict of str to (line, key)
         Where each column is declared.
     line : int
@@ -83,6 +86,7 @@ class Spec:
     discount: float
     horizon: int
     start: dict[str, float] | None
+    connect: Entry | None
     places: dict[str, tuple[int, str]]
     line: int
 
@@ -116,6 +120,7 @@ def read_spec(path: str | Path) -> Spec:
         discount=_discount(parts["discount"]) if "discount" in parts else 0.95,
         horizon=_horizon(parts["horizon"]) if "horizon" in parts else 20,
         start=_start(parts["start"], controls) if "start" in parts else None,
+        connect=parts.get("connect"),
         places=places,
         line=parts["objective"].line,
     )
