@@ -74,6 +74,7 @@ def test_a_recorded_plant_answers_with_held_out_windows(loop):
         ("S2-slow", {}, {1: 1.5}, "", False),
         ("S2-kill", {}, {}, "node1", False),
         ("S3", {}, {}, "", True),
+        ("release", {"compute": 0.018}, {}, "", False),
     ],
 )
 def test_the_live_mesh_changes_as_the_trace_did(name, demand, slow, kill, moves):

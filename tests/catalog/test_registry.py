@@ -12,7 +12,7 @@ from netrollout.seeding import spawn
 from netrollout.systems.queues import Pattern, QueueMesh
 from netrollout.types import InputError
 
-MESHES = ["mesh-s1", "mesh-s2", "mesh-s3"]
+MESHES = ["mesh-s1", "mesh-s2", "mesh-s3", "mesh-release"]
 CHANGES = ("heavier", "slower", "shifted")
 
 

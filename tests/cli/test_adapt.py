@@ -70,8 +70,11 @@ def test_the_load_moves_and_a_trace_is_replayed(run, tmp_path):
     ("options", "message"),
     [
         (("--plant", "cloud"), "--plant cloud: choose one of simulator, testbed, trace"),
-        (("--scenario", "S9"), "unknown scenario 'S9' of the closed loop; known: S2, S2-slow, S2-kill, S3, S4"),
-        (("--scenario", "S2-slow"), "scenario S2-slow is known on the testbed only; the simulator has S2, S3"),
+        (
+            ("--scenario", "S9"),
+            "unknown scenario 'S9' of the closed loop; known: S2, S2-slow, S2-kill, S3, release, S4",
+        ),
+        (("--scenario", "S2-slow"), "scenario S2-slow is known on the testbed only; the simulator has S2, S3, release"),
         (("--policy", "ppo"), "unknown policy 'ppo' of the closed loop; known: none, static"),
         (("--policy", "hpa", "--explore", "epsilon"), "exploration epsilon: hpa does not plan; give one of retrain"),
         (("--explore", "ucb"), "unknown exploration 'ucb'; known: none, epsilon, optimism, thompson"),

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from netrollout.catalog import load_scenario, make
+from netrollout.catalog.closed_loop import make_loop
 from netrollout.catalog.realise import rows, split
 from netrollout.catalog.scenario import parse_scenario
-from netrollout.studies.rule import bound_by_rule, feasible_share
+from netrollout.studies.rule import bound_by_rule, feasible_share, keeping_share, overloading_factor, release_bound
 from netrollout.traces import response_times, shipped, verify_shipped
 from netrollout.types import InputError
 
@@ -27,6 +28,26 @@ def test_the_change_is_the_smallest_step_that_leaves_a_fifth_feasible():
     }
     assert share[125] > 0.2 >= share[150]
     assert feasible_share(rows(scenario, "after"), "compute", bound) <= 0.2
+
+
+def test_the_release_overloads_a_node_where_the_base_rests_and_leaves_a_sixth_that_can_keep_the_bound():
+    scenario, loop = load_scenario("mesh-release"), make_loop("release")
+    before, after = (rows(scenario, phase) for phase in ("before", "after"))
+    assert scenario.objective.bounds == (release_bound(before, after, "compute"),)
+    assert keeping_share(after, "compute", scenario.objective.bounds[0]) >= 1 / 6
+    p, workers = (c.levels[k] for c, k in zip(loop.model.controls, loop.resting, strict=True))
+    demand = {
+        phase: float(shipped(scenario.trace[phase]).header["demand_compute"].split()[0])
+        for phase in ("before", "after")
+    }
+    factor = overloading_factor(20.0, p, workers, demand["before"], quota=0.2)
+    assert demand["after"] == pytest.approx(factor * demand["before"])
+
+
+def test_a_node_is_overloaded_from_the_first_step_at_which_it_has_no_time_to_spare():
+    assert overloading_factor(20.0, 0.4, 1, 0.008, 0.2) == 2.25  # node 2: 20 x .6 x 8 ms / .2 = .48
+    assert overloading_factor(20.0, 0.5, 1, 0.01, 0.2) == 2.0  # exactly one Erlang counts
+    assert overloading_factor(50.0, 1.0, 1, 0.01, 0.2) == 1.0  # overloaded already
 
 
 @pytest.mark.parametrize(("name", "phase"), [("mesh-s1", "before"), ("mesh-s2", "after"), ("mesh-s3", "after")])

@@ -26,6 +26,11 @@ def test_the_working_day_runs_all_policies_of_a_seed_before_the_next_in_an_order
     assert len({tuple(run.policy for run in block) for block in blocks}) > 4
 
 
+def test_the_release_marks_a_window_only_above_the_share_of_the_testbed_beside_it(tmp_path: Path) -> None:
+    runs = read_runs(PLANS / "release.yml")
+    assert len(runs) == 24 and "--foreign-limit=1.0" in runs[0].command(tmp_path, False)
+
+
 def test_the_pilot_of_static_settings_comes_after_the_change() -> None:
     assert [(run.policy, run.change_at) for run in read_runs(PLANS / "s5-pilot.yml")] != []
     assert read_runs(PLANS / "s5-pilot.yml")[0].log.startswith("S5-static-p-1-c-")
@@ -40,6 +45,10 @@ def test_the_pilot_of_static_settings_comes_after_the_change() -> None:
         (TWO.replace("[a, b]", "a"), "runs.policies: expected a list"),
         (TWO.replace("cycles: 3", "cycles: 0"), "runs.cycles: 0 must be a whole number of at least 1"),
         (TWO.replace("[1, 2]", "[1, 1]"), "two runs would be written to S5-"),
+        (
+            TWO.replace("seed: 1,", "seed: 1, foreign_limit: -1,"),
+            "foreign_limit: ",
+        ),
         ("{", "is no YAML"),
     ],
 )

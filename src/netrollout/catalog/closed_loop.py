@@ -63,9 +63,10 @@ LIVE = {
     "S2-slow": "node 1 becomes as much slower as the service gets heavier in S2",
     "S2-kill": "the process of node 1 is killed and returns",
     "S3": "the load starts to move",
+    "release": "the service gets so much heavier that the mesh is overloaded where the base policy rests",
     "S4": "the load starts to follow a day of 48 cycles with bursts, on the grid of S3",
 }
-SIMULATED = ("S2", "S3")
+SIMULATED = ("S2", "S3", "release")
 DAY = 48  # cycles of the live day
 
 
@@ -134,7 +135,7 @@ def make_loop(name: str, seed: int = 0, refit: int | None = None) -> Loop:
 
 def _system(name: str) -> str:
     """Return the system whose traces tell of a scenario; the live day has the controls and loads of S3."""
-    return {"S4": "mesh-s3"}.get(name, f"mesh-{name[:2].lower()}")
+    return {"S4": "mesh-s3", "release": "mesh-release"}.get(name, f"mesh-{name[:2].lower()}")
 
 
 def _mesh(system: Any) -> Mesh:
@@ -326,6 +327,7 @@ def live(
         "S2-slow": Change(slow={1: heavier["compute"] / demand["compute"]}),
         "S2-kill": Change(kill="node1"),
         "S3": Change(load_moves=True),
+        "release": Change(demand=heavier),
         "S4": Change(day=_live_day(loop.after)),
     }
     at = x or MeshState(loop.resting[None], np.zeros(1, dtype=np.int64))

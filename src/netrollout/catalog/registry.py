@@ -29,6 +29,7 @@ MESHES = {
     "mesh-s1": "two services share two nodes; nothing changes",
     "mesh-s2": "one service on two nodes becomes heavier",
     "mesh-s3": "one service on two nodes; the load starts to move",
+    "mesh-release": "the mesh of mesh-s2; a release overloads it where its base policy rests",
 }
 QUEUES = {"mesh-s4": "one service on two nodes through the day: queues, slow starts, bursts; three changes"}
 FARMS = {"serverless": "a task farm: deadlines met by more or fewer workers; three changes"}

@@ -44,7 +44,7 @@ def adapt(
     plant: Annotated[
         str, typer.Option("--plant", help=f"One of {', '.join(PLANTS)}; with --spec {', '.join(OWN_PLANTS)}.")
     ] = "simulator",
-    scenario: Annotated[str, typer.Option("--scenario", help="S2, S2-slow, S2-kill, S3, S4 or S5.")] = "S2",
+    scenario: Annotated[str, typer.Option("--scenario", help="S2, S2-slow, S2-kill, S3, release, S4 or S5.")] = "S2",
     policy: Annotated[
         str,
         typer.Option(

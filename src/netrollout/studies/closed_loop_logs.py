@@ -1,7 +1,7 @@
 """Live closed loops judged from their logs: which policy brought the mesh back, paired by seed.
 
-Runs with the same seed and scenario are interleaved in time and compared with each other.  Letters: T cycles since the
-change.
+Runs with the same seed and scenario are interleaved in time and compared with each other, with Student's t intervals.
+Letters: T cycles since the change.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import numpy as np
 from netrollout.adapt import read_journal
 from netrollout.adapt.measures import recovered_bound
 from netrollout.catalog.closed_loop import make_loop
-from netrollout.evaluate import Estimate, bootstrap
+from netrollout.evaluate import Estimate, t_interval
 from netrollout.types import Floats, InputError
+
+LAST = 30  # cycles in which a run has settled
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,10 @@ class LiveRun:
     mean_reward : float
         Per cycle since the change; before the change `quiet_reward`.
     quiet_reward : float
+    workers : float
+        Mean number of workers of node 1 since the change.
+    settled : float
+        Median response time over the last `LAST` cycles, s.
     late : float
         Share of the windows since the change that were over a bound.
     recovery : float
@@ -61,6 +67,8 @@ class LiveRun:
     rewards: Floats
     mean_reward: float
     quiet_reward: float
+    workers: float
+    settled: float
     late: float
     recovery: float
     seconds: float
@@ -84,7 +92,8 @@ def live_run(file: str | Path) -> LiveRun:
     since, before = cycles[at:], cycles[:at]
     if not since:
         raise InputError(f"{file}: ends with cycle {len(cycles) - 1}, before the change in cycle {at}")
-    bound = make_loop(header["scenario"]).model.objective.bounds[0]
+    model = make_loop(header["scenario"]).model
+    bound, levels = model.objective.bounds[0], dict((c.name, c.levels) for c in model.controls)["c_1"]
     d = np.array([np.nan if line["d"][0] is None else line["d"][0] for line in since])
     rewards = np.array([line["reward"] for line in since])
     recovery = recovered_bound(d, bound)
@@ -101,6 +110,8 @@ def live_run(file: str | Path) -> LiveRun:
         rewards=rewards,
         mean_reward=float(rewards.mean()),
         quiet_reward=float(np.mean([line["reward"] for line in before])) if before else float("nan"),
+        workers=float(np.mean([levels[line["setting"]["c_1"]] for line in since])),
+        settled=float(np.nanmedian(d[-LAST:])),
         late=float(np.mean([line["violation"] for line in since])),
         recovery=float(recovery),
         seconds=float((ends[recovery - 1] if recovery else begun) - begun),
@@ -112,21 +123,24 @@ def live_run(file: str | Path) -> LiveRun:
     )
 
 
-def live_runs(files: Iterable[str | Path]) -> list[LiveRun]:
-    """Judge logs, ordered by policy and seed."""
-    return sorted((live_run(file) for file in files), key=lambda run: (run.scenario, run.policy, run.seed))
+def live_runs(files: Iterable[str | Path], scenario: str) -> list[LiveRun]:
+    """Judge the logs of a scenario, ordered by policy and seed."""
+    mine = [file for file in files if read_journal(file)[0].get("scenario") == scenario]
+    return sorted(map(live_run, mine), key=lambda run: (run.policy, run.seed))
 
 
-def paired_gain(runs: Sequence[LiveRun], policy: str, against: str) -> Estimate:
-    """Return by how much a policy's mean reward since the change exceeds another's, over the seeds that both ran.
+def paired(runs: Sequence[LiveRun], policy: str, against: str, measure: str = "mean_reward") -> Estimate:
+    """Return by how much a policy exceeds another in a measure of `LiveRun`, over the seeds that both ran.
 
     Raises
     ------
     InputError
-        If no seed was run with both.
+        If fewer than two seeds were run with both.
     """
-    rewards = {name: {run.seed: run.mean_reward for run in runs if run.policy == name} for name in (policy, against)}
-    shared = sorted(rewards[policy].keys() & rewards[against].keys())
-    if not shared:
-        raise InputError(f"no seed was run with both {policy} and {against}")
-    return bootstrap(np.array([rewards[policy][seed] - rewards[against][seed] for seed in shared]))
+    found = {
+        name: {run.seed: getattr(run, measure) for run in runs if run.policy == name} for name in (policy, against)
+    }
+    shared = sorted(found[policy].keys() & found[against].keys())
+    if len(shared) < 2:
+        raise InputError(f"{len(shared)} seeds were run with both {policy} and {against}; two are needed")
+    return t_interval(np.array([found[policy][seed] - found[against][seed] for seed in shared]))

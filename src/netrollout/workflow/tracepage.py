@@ -9,7 +9,7 @@ from netrollout.plots import use_style
 from netrollout.results import sha256
 from netrollout.traces import Trace, read_trace
 
-# What a column means; <s> is a service, <k> a node (schema version 1).
+# What a column means; <s> is a service, <k> a node (schema versions 1 and 2).
 COLUMNS = {
     r"visit": "one uninterrupted stay in a configuration (the unit of independence)",
     r"window": "number of the window within the visit",
@@ -27,9 +27,12 @@ COLUMNS = {
     r"n_[a-z]+": "completed requests",
     r"n_[a-z]+_\d": "completed requests over this node",
     r"timeout_\w+": "requests that timed out",
+    r"late_\w+": "share over the bound of the requests that ended, 0 to 1",
     r"c_\d": "workers of the node",
     r"busy_\d": "share of the workers' time that was busy",
-    r"foreign_cpu": "cores used by other programs",
+    r"busy_seconds_\d": "worker time in use, s",
+    r"queue_\d": "requests that wait at the end of the window",
+    r"foreign_cpu": "cores used by other programs of our priority or a higher one",
     r"steal": "share of time that the host took away",
     r"fault": "empty, or what happened",
 }
