@@ -16,7 +16,7 @@ from scipy import sparse
 import netrollout
 from netrollout.batch import joint_actions
 from netrollout.dp import MDP
-from netrollout.systems.mesh import Mesh
+from netrollout.systems.mesh.dynamics import Mesh
 from netrollout.types import Floats, Ints
 
 BASE_SEED = 0

@@ -11,10 +11,10 @@ from typing import Any
 
 import netrollout
 from benchmarks.clock import Row, alone
-from netrollout.baselines.serverless import Constant
 from netrollout.learn import learner, train
 from netrollout.studies.farm_play import disturbances, play
 from netrollout.systems.serverless.farm import CYCLE
+from netrollout.systems.serverless.rules import Constant
 from netrollout.systems.workload import published
 
 EPISODES = 100

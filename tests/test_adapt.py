@@ -34,7 +34,7 @@ from netrollout.dp import MDP, evaluate_policy, policy_iteration
 from netrollout.models import Queueing
 from netrollout.models.drift import make_detector
 from netrollout.models.queueing import Parameters
-from netrollout.systems.mesh import Control, Mesh, MeshState, Objective, ResponseTable
+from netrollout.systems.mesh.dynamics import Control, Mesh, MeshState, Objective, ResponseTable
 from netrollout.types import InputError
 
 BOUND = 0.1  # s

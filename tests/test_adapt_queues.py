@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from netrollout.adapt.queues import STREAMS, QueueController, QueueWindow, RelearnedQueues, window_of_cycle
-from netrollout.baselines.queues import Hold
 from netrollout.models.drift import make_detector
-from netrollout.systems.queues import CYCLE, Pattern, QueueMesh
+from netrollout.systems.queues.dynamics import CYCLE, Pattern, QueueMesh
+from netrollout.systems.queues.policies import Hold
 
 KNOWN = QueueMesh(pattern=Pattern(enter=0.0), law="exponential")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netrollout.catalog import Context, context
+from netrollout.catalog import Worlds, context
 from netrollout.dp import MDP, evaluate_policy
 from netrollout.evaluate import simulate
 from netrollout.experiment import COST, Table, episodes, exactly, run
@@ -15,7 +15,7 @@ from netrollout.types import InputError
 
 def walk(slip=0.3):
     world = Walk(pay=(0.0, 1.0, 2.0), slip=slip)
-    return Context(world, world, world)
+    return Worlds(world, world, world)
 
 
 def test_a_name_is_judged_in_every_cell_of_the_grid():

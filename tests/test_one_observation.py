@@ -3,15 +3,18 @@
 import numpy as np
 import pytest
 
-from netrollout.catalog import context, make_policy, systems
-from netrollout.policies import COMBINATORS, PLAIN
+from netrollout.catalog import context, make_policy
+from netrollout.makers import MAKERS
+from netrollout.systems import mesh, queues, serverless, toy
 from netrollout.types import InputError
 
 SHORT = {"ppo": "ppo(steps=64)", "dqn": "dqn(steps=64)", "sarsa": "sarsa(episodes=2)",
          "qlearning": "qlearning(episodes=2)"}  # fmt: skip
-NAMES = [*(SHORT.get(head, head) for head in PLAIN), "rollout(random)", "rollout(hpa, horizon=2, samples=2)",
-         "rollout(static, horizon=2, samples=2)", "rollout(greedy)", "multiagent(static, horizon=2, samples=2)",
-         "multiagent(random)", "walk(static)", "retrain(static)"]  # fmt: skip
+NAMES = [*SHORT.values(), "random", "static", "greedy", "reactive", "hpa", "keda", "sqrt", "up", "optimal", "oracle",
+         "lookahead", "predictive", "hold", "rollout(random)",
+         "rollout(hpa, horizon=2, samples=2)", "rollout(static, horizon=2, samples=2)",
+         "rollout(greedy)", "multiagent(static, horizon=2, samples=2)", "multiagent(random)", "walk(static)",
+         "retrain(static)"]  # fmt: skip
 PER_SYSTEM = 4  # names at least; the walk has random, optimal, oracle and what acts on them
 
 
@@ -31,10 +34,12 @@ def same(a, b):
 
 
 def test_every_kind_of_name_is_tried():
-    assert {name.split("(")[0] for name in NAMES} == {*PLAIN, *COMBINATORS}
+    for room in (mesh, queues, serverless):
+        room.FAMILY.part("policies")
+    assert {name.split("(")[0] for name in NAMES} == set(MAKERS)
 
 
-@pytest.mark.parametrize("system", systems())
+@pytest.mark.parametrize("system", [name for room in (mesh, queues, serverless, toy) for name in room.FAMILY.systems])
 def test_one_observation_is_answered_as_a_batch_of_one(system):
     worlds = context(system) if system == "walk" else context(system, phase="after")
     plant, tried = worlds.plant, 0

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netrollout.batch import joint_feasible, joint_index, repeat
+from netrollout.family import family_named
+from netrollout.makers import resolved
 from netrollout.policies import PolicyName, RandomPolicy, TablePolicy
 from netrollout.systems.fleet import Fleet, FleetState
 from netrollout.systems.toy import Walk
@@ -42,6 +44,32 @@ def test_what_is_printed_parses_to_the_same_name(text):
     assert str(name) == text
 
 
+def test_a_value_with_a_comma_stands_in_quotes():
+    name = PolicyName.parse("ppo(file='a, (b).npz',steps=5)")
+    assert dict(name.options) == {"file": "a, (b).npz", "steps": "5"}
+    assert PolicyName.parse(str(name)) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rolout(ppo)", "unknown policy 'rolout'; did you mean rollout"),
+        ("rollout", "needs a policy to act on"),
+        ("rollout(lookahead=2)", "needs a policy to act on"),
+        ("rollout(ppo, depth=2)", "no option 'depth'"),
+        ("rollout(ppo, terminl=zero)", "did you mean terminal"),
+        ("rollout(retrain(ppo, wram=true))", "did you mean warm"),
+        ("rollout(ppo, **{})", "rollout has no option '\\*\\*'|malformed"),
+        ("random(p=1)", "known are none"),
+        ("greedy(ppo)", "greedy acts on no policy"),
+        ("rollout(keda)", "only serverless has keda; not mesh"),
+    ],
+)
+def test_names_that_a_family_does_not_have(text, message):
+    with pytest.raises(InputError, match=message):
+        resolved(PolicyName.parse(text), family_named("mesh-s2"))
+
+
 def test_space_does_not_matter():
     assert str(PolicyName.parse(" rollout( ppo ,lookahead = 2 ) ")) == "rollout(ppo, lookahead=2)"
 
@@ -50,18 +78,13 @@ def test_space_does_not_matter():
     ("text", "message"),
     [
         ("", "expected NAME"),
-        ("rolout(ppo)", "unknown policy 'rolout'; did you mean rollout"),
-        ("rollout", "needs a policy to act on"),
-        ("rollout(lookahead=2)", "needs a policy to act on"),
-        ("rollout(ppo", "expected NAME"),
-        ("rollout((ppo)", "parentheses do not match"),
-        ("rollout(ppo,)", "something is missing"),
-        ("rollout(ppo, depth=2)", "no option 'depth'"),
-        ("rollout(ppo, terminl=zero)", "did you mean terminal"),
+        ("rollout(ppo", "'\\(' was never closed; expected NAME"),
+        ("rollout((ppo)", "'\\(' was never closed"),
         ("rollout(ppo, lookahead=2, lookahead=3)", "given twice"),
-        ("random(p=1)", "takes none"),
-        ("greedy(ppo)", "'ppo' is not an option"),
-        ("walk(ppo)", "walk acts on static only"),
+        ("rollout(ppo, static)", "'static' is not an option; options read key=value"),
+        ("rollout(ppo)(static)", r"'rollout\(ppo\)\(static\)' is no name"),
+        ("rollout(ppo, 3)", "'3' is not an option"),
+        ("rollout('ppo')", "\"'ppo'\" is no name"),
     ],
 )
 def test_names_that_are_refused(text, message):

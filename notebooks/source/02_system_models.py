@@ -49,12 +49,12 @@ import numpy as np
 
 # %%
 from netrollout import plots
-from netrollout.catalog import load_scenario
-from netrollout.catalog.realise import MODEL_WINDOWS, learned, rows, split, windows_table
 from netrollout.dp import MDP
 from netrollout.evaluate import bootstrap
 from netrollout.models import SURROGATES, certain, held_out_error, make_surrogate, tabulate
 from netrollout.results import Results
+from netrollout.systems.mesh.realise import MODEL_WINDOWS, learned, rows, split, windows_table
+from netrollout.systems.mesh.scenario import load_scenario
 from netrollout.traces import kth_available, trace_files
 
 # %%

@@ -51,7 +51,7 @@ import numpy as np
 
 from netrollout import make, plots
 from netrollout.batch import joint_actions
-from netrollout.catalog import Context, describe, make_policy, policy_table
+from netrollout.catalog import Worlds, describe, make_policy, policy_table
 from netrollout.dp import MDP, evaluate_policy, greedy, policy_iteration, q_factors, value_iteration
 from netrollout.evaluate import bootstrap, simulate
 from netrollout.results import Results
@@ -271,7 +271,7 @@ plots.provenance_line(figure, results.record)
 # static setting of the model.
 
 # %%
-worlds = Context(model, model, plant, seed)
+worlds = Worlds(model, model, plant, seed)
 static = policy_table("static", worlds)
 at = np.arange(mdp.n_states)
 for _ in range(20):
@@ -313,7 +313,7 @@ POLICIES = ("random", "static", "greedy", "reactive", "optimal", "oracle")
 
 def refit_worlds(plant, source):
     models = [make("mesh-s2", source=source, side="model", seed=seed, refit=r) for r in range(refits)]
-    return [Context(one, one, plant, seed + r) for r, one in enumerate(models)]
+    return [Worlds(one, one, plant, seed + r) for r, one in enumerate(models)]
 
 
 # %%

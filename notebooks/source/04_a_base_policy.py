@@ -56,13 +56,13 @@ from joblib import Parallel, delayed
 # %%
 from netrollout import make, plots
 from netrollout.batch import joint_actions
-from netrollout.catalog import Context, policy_table
+from netrollout.catalog import Worlds, policy_table
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
 from netrollout.evaluate import bootstrap
 from netrollout.learn import learner, learning_curve, recipe, tabulate, train
 from netrollout.learn.network import policy_probabilities
 from netrollout.results import Results
-from netrollout.systems.mesh import Objective
+from netrollout.systems.mesh.dynamics import Objective
 from netrollout.traces import trace_files
 
 # %%
@@ -188,7 +188,7 @@ best = [policy_iteration(mdp) for mdp in mdps]
 top = np.array([solved.value[start] for solved in best])
 share = curves / top[:, None, None]
 middle = [bootstrap(share[..., k]) for k in range(len(at))]
-worlds = [Context(model, model, plant, seed) for model in models]
+worlds = [Worlds(model, model, plant, seed) for model in models]
 flat = {name: np.mean([evaluate_policy(mdp, policy_table(name, w)).value[start] / j
                        for mdp, w, j in zip(mdps, worlds, top, strict=True)])
         for name in ("random", "static", "greedy")}  # fmt: skip

@@ -58,7 +58,6 @@ import numpy as np
 
 from netrollout import experiment, plots
 from netrollout.catalog import context, load_scenario
-from netrollout.catalog.realise import rows, split
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
 
 # %%
@@ -68,6 +67,7 @@ from netrollout.rollout import rollout_table
 from netrollout.studies.networks import networks
 from netrollout.studies.published import published_mesh
 from netrollout.studies.service_changes import certainty_equivalent, repairs, undiscounted
+from netrollout.systems.mesh.realise import rows, split
 from netrollout.traces import kth_available, trace_files
 
 # %%

@@ -56,8 +56,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from netrollout import experiment, make, plots
-from netrollout.baselines.mesh import greedy_table, reactive_table
-from netrollout.baselines.queues import Hpa
 from netrollout.catalog import context
 from netrollout.dp import MDP, LinearQuadratic, along_line, evaluate_policy, policy_iteration
 
@@ -67,6 +65,8 @@ from netrollout.policies import random_table
 from netrollout.results import Results
 from netrollout.studies.networks import networks
 from netrollout.studies.which_rollout import bound, exact_rollouts, fleet, fleet_rows
+from netrollout.systems.mesh.policies import greedy_table, reactive_table
+from netrollout.systems.queues.policies import Hpa
 from netrollout.traces import trace_files
 
 # %%

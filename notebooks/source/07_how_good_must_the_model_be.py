@@ -52,7 +52,6 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from netrollout import experiment, make, plots
-from netrollout.baselines.queues import Hold, best_static
 from netrollout.catalog import context, policy_table
 
 # %%
@@ -61,6 +60,7 @@ from netrollout.results import Results
 from netrollout.seeding import spawn
 from netrollout.studies.model_quality import VARIANTS, common_numbers, errors, from_log, graded, on_both
 from netrollout.studies.model_quality import lookaheads as rows_of
+from netrollout.systems.queues.policies import Hold, best_static
 from netrollout.traces import trace_files
 
 # %%

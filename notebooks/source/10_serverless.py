@@ -69,9 +69,6 @@ import numpy as np
 from scipy.stats import ttest_ind
 
 from netrollout import experiment, plots
-from netrollout.baselines.serverless import Constant, Reactive
-from netrollout.catalog.farm import farm_model, load_serverless
-from netrollout.catalog.farm_policies import constants
 
 # %%
 from netrollout.evaluate import bootstrap, simulate
@@ -85,7 +82,12 @@ from netrollout.studies.farm_frontier import beats_frontier, frontier
 from netrollout.studies.farm_learning import learning_curves, sized, visit_map
 from netrollout.studies.farm_play import disturbances, paired, play
 from netrollout.studies.farm_study import bounds, clairvoyant, estimates, worlds
-from netrollout.systems.serverless import OBSERVATION, Farm, runtime, seeded
+from netrollout.systems.serverless.farm import OBSERVATION, Farm
+from netrollout.systems.serverless.policies import constants
+from netrollout.systems.serverless.realise import farm_model, load_serverless
+from netrollout.systems.serverless.rules import Constant, Reactive
+from netrollout.systems.serverless.speedup import runtime
+from netrollout.systems.serverless.tasks import seeded
 from netrollout.systems.workload import PUBLISHED, intended, published, services
 from netrollout.traces import registry
 
@@ -671,7 +673,7 @@ _ = results.write()
 #
 # ## Exercises
 #
-# **1.** On paper or with `netrollout.baselines.serverless.erlang_c`: $k$ workers, load $a$ Erlang, Poisson arrivals, exponential service. What share of tasks waits at $a=11$ and $k=12$, and how long? Is the farm better or worse, and
+# **1.** On paper or with `netrollout.systems.serverless.rules.erlang_c`: $k$ workers, load $a$ Erlang, Poisson arrivals, exponential service. What share of tasks waits at $a=11$ and $k=12$, and how long? Is the farm better or worse, and
 # why does it miss deadlines although all work gets done?
 #
 # ```{admonition} Solution

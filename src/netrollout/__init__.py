@@ -4,42 +4,40 @@ The names most programs begin with are reached from here, without loading anythi
 
     import netrollout
 
-    netrollout.systems()            # the names that `make` knows
+    netrollout.names()              # the systems that `make` knows
     netrollout.make("mesh-s2")      # a system to step, plan on, or train in
-    netrollout.check_system(mine)   # whether a system of your own keeps its promises
+    netrollout.register(FAMILY)     # a system of one's own: see `netrollout.family`
+    netrollout.check_system(mine)   # whether it keeps its promises
 
 Importing the package registers the Gymnasium ids ``netrollout/<System>-v0``.
 """
 
 from importlib import import_module
-from types import ModuleType
 from typing import Any
 
-from netrollout import envs, systems
+from netrollout import envs, family, systems
+from netrollout.family import names
 
-__all__ = ["__version__", "check_system", "envs", "make", "systems"]
+__all__ = ["__version__", "check_system", "make", "names", "register", "systems"]
 
 __version__ = "0.1.0"
 
-
-class _Systems(ModuleType):
-    """The sub-package `netrollout.systems`, which is also the public function of that name."""
-
-    def __call__(self) -> list[str]:
-        """Name every system that `netrollout.make` knows."""
-        names: list[str] = import_module("netrollout.catalog").systems()
-        return names
+envs.register()
 
 
-# Importing the sub-package would overwrite a function of the same name, so the module itself answers the call.
-systems.__class__ = _Systems
+def register(declared: family.Family) -> None:
+    """Make the systems of a family known to `make`, and its ids to Gymnasium."""
+    family.register(declared)
+    envs.register()
 
 
-_HOMES = {"make": "netrollout.catalog", "check_system": "netrollout.systems.check"}
+def make(name: str, /, side: str = "plant", **options: Any) -> Any:
+    """Make a system by name: `netrollout.catalog.make`, which is loaded now and not before."""
+    return import_module("netrollout.catalog").make(name, side, **options)
 
 
 def __getattr__(name: str) -> Any:
     """Load what a name needs when it is asked for, not before."""
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name == "check_system":
+        return import_module("netrollout.systems.check").check_system
     raise AttributeError(f"module 'netrollout' has no attribute {name!r}")

@@ -19,13 +19,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from joblib import Parallel, delayed
 
-from netrollout.catalog.policies import make_policy, policy_table
 from netrollout.dp import MDP, evaluate_policy
 from netrollout.evaluate import Episodes, Estimate, bootstrap, simulate
+from netrollout.makers import make_policy, policy_table
 from netrollout.types import Floats, InputError
 
 Values = dict[str, Floats]  # measure -> (N,)
-Cell = Callable[[], Any]  # makes the worlds (`netrollout.catalog.Context`) of a comparison where it is run
+Cell = Callable[[], Any]  # makes the worlds (`netrollout.makers.Worlds`) of a comparison where it is run
 Row = str | Callable[[Any], Any]  # a policy's name, or from worlds to what is judged; to Values: judged already
 Rows = Mapping[Any, Row] | Sequence[str]
 crossed = partial(bootstrap, crossed=True)

@@ -5,6 +5,7 @@ Batch letters: B lanes, K action components, A joint actions, S states, M contro
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,28 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netrollout.batch import BatchPolicy, joint_actions, joint_feasible, joint_index, sizes
-from netrollout.places import near
-from netrollout.systems.mesh import Mesh
+from netrollout.batch import BatchPolicy, joint_actions, joint_feasible, sizes
 from netrollout.types import Enumerable, Floats, InputError, Ints, System
 
-PLAIN = ("random", "static", "greedy", "reactive", "hpa", "keda", "sqrt", "up", "optimal", "sarsa", "qlearning", "dqn",
-         "ppo", "oracle", "predictive", "hold")  # fmt: skip
-COMBINATORS = ("rollout", "multiagent", "walk", "retrain")
-OPTIONS = {
-    "static": None,  # any control may be named
-    "reactive": {"rule"},
-    "hpa": {"target", "tolerance", "window", "p", "tuned"},
-    "keda": {"target", "window"},
-    "sqrt": {"waiting"},
-    "sarsa": {"episodes", "seed", "published", "file"},
-    "qlearning": {"episodes", "seed", "published", "file"},
-    "dqn": {"steps", "seed", "published", "file"},
-    "ppo": {"steps", "seed", "file"},
-    "rollout": {"lookahead", "terminal", "horizon", "samples", "model", "select", "halving"},
-    "multiagent": {"terminal", "horizon", "samples"},
-    "retrain": {"warm"},
-}
+SHAPE = "NAME, NAME(key=value, ...) or NAME(POLICY, key=value, ...)"
+BARE = re.compile(r"=\s*([^\s'\"(),=]+)")  # a value that needs no quotes
 
 
 class RandomPolicy(BatchPolicy):
@@ -89,25 +73,14 @@ def random_table(system: Enumerable) -> Floats:
     return law
 
 
-def hold_table(mesh: Mesh, setting: Ints) -> Ints:
-    """Return the table (S,) that moves every control one level a cycle towards `setting` and holds it there.
-
-    Parameters
-    ----------
-    mesh : Mesh
-    setting : (M,) int
-        Target level of each control, or (S, M) one target per state.
-    """
-    move = np.sign(np.asarray(setting) - mesh.states().setting) + 1
-    return joint_index(move.astype(np.int64), mesh.levels)
-
-
 @dataclass(frozen=True)
 class PolicyName:
-    """A policy's name, parsed.
+    """A policy's name, parsed by Python's own grammar of calls.
 
     A plain name may carry options, ``static(p=0.6,c=2)``; a combinator wraps another name and may carry options after
-    it, ``rollout(ppo, lookahead=2, terminal=zero)``.  `str` prints the canonical form, which parses to the same name.
+    it, ``rollout(ppo, lookahead=2, terminal=zero)``.  A value with a comma, a space or a parenthesis stands in quotes.
+    `str` prints the canonical form, which parses to the same name.  What there is of each name is said by
+    `netrollout.makers`.
 
     Parameters
     ----------
@@ -124,13 +97,9 @@ class PolicyName:
     def __str__(self) -> str:
         """Print the canonical form."""
         inside = [str(self.inner)] if self.inner else []
-        inside += [f"{key}={value}" for key, value in self.options]
+        inside += [f"{key}={value if BARE.fullmatch('=' + value) else repr(value)}" for key, value in self.options]
         separator = ", " if self.inner else ","
         return f"{self.head}({separator.join(inside)})" if inside else self.head
-
-    def option(self, key: str, default: str) -> str:
-        """Return an option's text, or the default."""
-        return dict(self.options).get(key, default)
 
     @classmethod
     def parse(cls, text: str) -> PolicyName:
@@ -139,62 +108,26 @@ class PolicyName:
         Raises
         ------
         InputError
-            If the parentheses do not match, a name or an option is unknown (near ones are suggested), a combinator has
-            nothing to wrap, or a plain name wraps something.
+            If it is not written as one, or an option is given twice.
         """
-        match = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*", text, flags=re.DOTALL)
-        if not match:
-            raise InputError(
-                f"policy {text!r}: expected NAME, NAME(key=value,...) or COMBINATOR(POLICY, key=value,...)"
-            )
-        head, body = match.group(1), match.group(2)
-        if head not in PLAIN + COMBINATORS:
-            raise InputError(f"unknown policy {head!r}; {near(head, PLAIN + COMBINATORS)}")
-        parts = _split(body, text) if body is not None else []
-        inner = None
-        if head in COMBINATORS:
-            if not parts or _is_option(parts[0]):
-                raise InputError(f"policy {text!r}: {head} needs a policy to act on, such as {head}(static)")
-            inner = cls.parse(parts.pop(0))
-        if head == "walk" and str(inner) != "static":
-            raise InputError(f"policy {text!r}: walk acts on static only: walk(static)")
-        options = tuple(_option(part, head, text) for part in parts)
-        if len({key for key, _ in options}) != len(options):
-            raise InputError(f"policy {text!r}: an option is given twice")
-        return cls(head, inner, options)
+        try:
+            tree = ast.parse(BARE.sub(lambda match: f"={match[1]!r}", text.strip()), mode="eval")
+            return cls._of(tree.body)
+        except SyntaxError as error:
+            raise InputError(f"policy {text!r}: {error.msg}; expected {SHAPE}") from None
+        except ValueError as error:
+            raise InputError(f"policy {text!r}: {error or 'something else'}; expected {SHAPE}") from None
 
-
-def _split(body: str, text: str) -> list[str]:
-    """Split at the commas outside parentheses."""
-    parts, depth, last = [], 0, 0
-    for i, character in enumerate(body):
-        depth += (character == "(") - (character == ")")
-        if depth < 0:
-            break
-        if character == "," and depth == 0:
-            parts.append(body[last:i])
-            last = i + 1
-    if depth != 0:
-        raise InputError(f"policy {text!r}: the parentheses do not match")
-    parts.append(body[last:])
-    if any(not part.strip() for part in parts):
-        raise InputError(f"policy {text!r}: something is missing between parentheses or commas")
-    return [part.strip() for part in parts]
-
-
-def _is_option(part: str) -> bool:
-    return re.match(r"[\w ]+=", part) is not None
-
-
-def _option(part: str, head: str, text: str) -> tuple[str, str]:
-    if not _is_option(part):
-        raise InputError(f"policy {text!r}: {part!r} is not an option; options read key=value")
-    key, value = (piece.strip() for piece in part.split("=", 1))
-    if not value:
-        raise InputError(f"policy {text!r}: {key}= has no value; give one, or leave it out")
-    known = OPTIONS.get(head, set())
-    if known is not None and key not in known:
-        raise InputError(
-            f"policy {text!r}: {head} has no option {key!r}; {near(key, sorted(known)) if known else 'it takes none'}"
-        )
-    return key, value
+    @classmethod
+    def _of(cls, node: ast.expr) -> PolicyName:
+        call = node if isinstance(node, ast.Call) else ast.Call(node, [], [])
+        if not isinstance(call.func, ast.Name):
+            raise ValueError(f"{ast.unparse(node)!r} is no name")
+        if len(call.args) > 1:
+            raise ValueError(f"{ast.unparse(call.args[1])!r} is not an option; options read key=value")
+        keys = [word.arg or "**" for word in call.keywords]
+        if len(set(keys)) < len(keys):
+            raise ValueError("an option is given twice")
+        values = [str(ast.literal_eval(word.value)) for word in call.keywords]
+        inner = cls._of(call.args[0]) if call.args else None
+        return cls(call.func.id, inner, tuple(zip(keys, values, strict=True)))

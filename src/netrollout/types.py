@@ -10,7 +10,7 @@ References
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeGuard, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Phase = Literal["before", "after"]  # of a change
+MOST_STATES = 1_000_000  # that are ever listed
 State = Any  # a NamedTuple of arrays with a leading lane axis B
 
 
@@ -100,6 +102,11 @@ class Enumerable(System, Protocol):
 
     def index(self, x: State) -> Ints:
         """Return the position of each lane in `states`, (B,)."""
+
+
+def listed(system: System) -> TypeGuard[Enumerable]:
+    """Return whether states and noise of a system can be listed, so that it can be planned on exactly."""
+    return isinstance(system, Enumerable) and system.n_states <= MOST_STATES and system.noise_support() is not None
 
 
 class Policy(Protocol):

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from netrollout.baselines.mesh import best_static, greedy_table, reactive_table, static_table
 from netrollout.batch import joint_actions
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
-from netrollout.policies import hold_table
-from netrollout.systems.mesh import Control, Mesh, Objective, ResponseTable
+from netrollout.systems.mesh.dynamics import Control, Mesh, Objective, ResponseTable, hold_table
+from netrollout.systems.mesh.policies import best_static, greedy_table, reactive_table, static_table
 
 HOLD = 4  # joint action (hold, hold)
 

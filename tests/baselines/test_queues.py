@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from netrollout.baselines.lattice import Lattice, relaxation_bound
-from netrollout.baselines.queues import Hold, Hpa, Predictive, Stay, Threshold, best_static, statics, tuned_hpa
 from netrollout.evaluate import simulate
 from netrollout.policies import RandomPolicy
 from netrollout.seeding import spawn
-from netrollout.systems.queues import QueueMesh, WorkingDay
+from netrollout.systems.queues.dynamics import QueueMesh, WorkingDay
+from netrollout.systems.queues.lattice import Lattice, relaxation_bound
+from netrollout.systems.queues.policies import Hold, Hpa, Predictive, Stay, Threshold, best_static, statics, tuned_hpa
 from netrollout.types import InputError
 
 SYSTEM = QueueMesh()

@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from netrollout.baselines.clairvoyant import plan
-from netrollout.baselines.relaxation import limits, reward_bound
-from netrollout.baselines.serverless import AlwaysUp, Constant, QueueLength, Random, Reactive, SquareRoot
-from netrollout.catalog.farm import farm_plant
 from netrollout.evaluate import simulate
 from netrollout.seeding import spawn
-from netrollout.systems.serverless import Farm, bank, seeded
+from netrollout.systems.serverless.clairvoyant import plan
+from netrollout.systems.serverless.farm import Farm
+from netrollout.systems.serverless.realise import farm_plant
+from netrollout.systems.serverless.relaxation import limits, reward_bound
+from netrollout.systems.serverless.rules import AlwaysUp, Constant, QueueLength, Random, Reactive, SquareRoot
+from netrollout.systems.serverless.tasks import bank, seeded
 from netrollout.systems.workload import Workload
 from netrollout.types import InputError
 

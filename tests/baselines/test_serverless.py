@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netrollout.baselines.clairvoyant import in_time_bound, plan
-from netrollout.baselines.serverless import (
+from netrollout.seeding import spawn
+from netrollout.systems.serverless.clairvoyant import in_time_bound, plan
+from netrollout.systems.serverless.farm import Farm
+from netrollout.systems.serverless.rules import (
     AlwaysUp,
     Constant,
     Hpa,
@@ -17,8 +19,7 @@ from netrollout.baselines.serverless import (
     SquareRoot,
     erlang_c,
 )
-from netrollout.seeding import spawn
-from netrollout.systems.serverless import Farm, seeded
+from netrollout.systems.serverless.tasks import seeded
 from netrollout.types import InputError
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "data" / "openfaas" / "reference.json"

@@ -17,7 +17,7 @@ from netrollout.catalog.closed_loop import (
     trace_rewards,
 )
 from netrollout.studies.closed_loop_study import CALIBRATION_RATE, ROWS, calibrated, compare, fractions
-from netrollout.systems.mesh import MeshState
+from netrollout.systems.mesh.dynamics import MeshState
 from netrollout.types import InputError
 
 

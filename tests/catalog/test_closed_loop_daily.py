@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from netrollout.catalog.closed_loop_daily import DAY, ROWS, compare_daily, plans, run_daily
-from netrollout.catalog.daily import daily_model
 from netrollout.studies.closed_loop_study import fractions
+from netrollout.systems.queues.realise import daily_model
 from netrollout.types import InputError
 
 

@@ -1,13 +1,25 @@
 """The serverless system by name: plants, logs and models, and what keeps them apart."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from netrollout.catalog import context, make
-from netrollout.catalog.farm import FIRST_OF_LOGS, LAWS, LoggedQueue, farm_model, farm_plant, fluid, load_serverless
-from netrollout.catalog.registry import CHANGES
 from netrollout.models.farm import FluidModel
-from netrollout.systems.serverless import Farm, seeded
+from netrollout.systems.serverless.farm import Farm
+from netrollout.systems.serverless.realise import (
+    FIRST_OF_LOGS,
+    LAWS,
+    Altered,
+    Law,
+    LoggedQueue,
+    farm_model,
+    farm_plant,
+    fluid,
+    load_serverless,
+)
+from netrollout.systems.serverless.tasks import seeded
 from netrollout.types import InputError
 
 
@@ -20,8 +32,8 @@ def test_the_plant_is_the_farm_on_the_published_workloads():
 
 def test_what_is_learned_from_and_what_is_judged_have_no_workload_in_common():
     scenario = load_serverless()
-    assert set(scenario.trained) | set(scenario.held_out) == set(LAWS)
-    assert tuple(scenario.changes) == CHANGES["serverless"]
+    assert set(scenario.trained) | set(scenario.held_out) == set(LAWS) == set(get_args(Law))
+    assert tuple(scenario.changes) == get_args(Altered)
     assert not set(scenario.trained) & set(scenario.held_out) and scenario.judged <= FIRST_OF_LOGS
     log, plant = make("serverless", side="log"), make("serverless")
     assert not {a.tobytes() for a in log.bank.arrival} & {a.tobytes() for a in plant.bank.arrival}
@@ -66,11 +78,11 @@ def test_the_fluid_believes_the_same():
     ("name", "options", "message"),
     [
         ("serverless", {"workload": "steady"}, "workload=steady: choose one of published"),
-        ("serverless", {"log": "all"}, "log=all: choose one of mixed, published"),
+        ("serverless", {"side": "model", "log": "all"}, "log=all: choose one of mixed, published"),
         ("serverless", {"change": "heavier"}, "change=heavier: choose one of double, cold, rise"),
-        ("serverless", {"surrogate": "forest"}, "surrogate has no meaning for serverless"),
+        ("serverless", {"surrogate": "forest"}, "no option 'surrogate'"),
         ("mesh-s4", {"change": "cold"}, "change=cold: choose one of heavier"),
-        ("mesh-s4", {"workload": "flash"}, "workload has no meaning for mesh-s4"),
+        ("mesh-s4", {"workload": "flash"}, "no option 'workload'"),
         ("mesh-s2", {"side": "log"}, "mesh-s2 keeps no log"),
     ],
 )

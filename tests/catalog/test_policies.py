@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from netrollout.catalog import context, make_policy, policy_table
+from netrollout.cli.evaluate import judged
 from netrollout.dp import MDP, evaluate_policy
 from netrollout.evaluate import simulate
 from netrollout.learn import tabulate, train
@@ -65,15 +66,15 @@ def test_sampled_rollout_runs_and_is_repeatable(worlds):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("rollout(static, select=safe)", "option select has a meaning on mesh-s4 only; leave it out"),
+        ("rollout(static, select=safe)", "rollout has no option 'select'"),
         ("static(p=0.7,c=1)", "not on the grid"),
-        ("static(p=x,c=1)", "p=x is not a number"),
-        ("rollout(static, terminal=best)", "terminal=best; choose one of base, zero, stale"),
+        ("static(p=x,c=1)", "p=x: expected a number"),
+        ("rollout(static, terminal=best)", "terminal=best: choose one of base, zero, stale"),
         ("rollout(static, lookahead=0)", "lookahead 0"),
-        ("rollout(static, lookahead=1.5)", "lookahead=1.5; expected a whole number"),
-        ("ppo(steps=inf)", "steps=inf; expected a whole number"),
-        ("ppo(seed=-1)", "seed=-1; expected a whole number"),
-        ("retrain(ppo, warm=maybe)", "warm=maybe; choose one of false, true"),
+        ("rollout(static, lookahead=1.5)", "lookahead=1.5: expected a whole number"),
+        ("ppo(steps=inf)", "steps=inf: expected a whole number"),
+        ("ppo(seed=-1)", "seed=-1: expected a whole number"),
+        ("retrain(ppo, warm=maybe)", "warm=maybe: choose one of false, true"),
         ("retrain(static, warm=true)", "only ppo has weights"),
         ("retrain(ppo(file=p.npz))", "a file is read, not retrained"),
         ("retrain(rollout(static, samples=2))", "is simulated and has no table"),
@@ -113,5 +114,25 @@ def test_policies_survive_pickling(worlds):
 
 
 def test_meshes_have_policies_that_a_walk_has_not():
-    with pytest.raises(InputError, match="defined for meshes"):
+    with pytest.raises(InputError, match="only mesh, queues, serverless has static; not toy"):
         policy_table("static", context("walk"))
+
+
+def test_the_random_policy_is_retrained_to_itself(worlds):
+    assert np.array_equal(policy_table("retrain(random)", worlds), policy_table("random", worlds))
+
+
+def test_a_large_fleet_has_its_rollouts_by_name():
+    """Joint actions of 16 queues cannot be listed: multi-agent rollout is made for this."""
+    fleet = context("fleet", components=16, horizon=2)
+    better = make_policy("multiagent(random, horizon=2, samples=2)", fleet)
+    assert simulate(fleet.plant, better, [0, 1]).rewards.shape == (2, 2)
+    with pytest.raises(InputError, match="cannot be listed"):
+        make_policy("optimal", fleet)
+
+
+def test_a_comparison_refuses_a_name_before_anything_is_planned(monkeypatch):
+    monkeypatch.setattr("netrollout.catalog.context", lambda *_, **__: pytest.fail("worlds were made"))
+    for name in ("rollout(static, select=nonsense)", "ppo(steps=x)"):
+        with pytest.raises(InputError, match=r"option 'select'|expected a whole number"):
+            judged("mesh-s2", ["static", name], None, 2)

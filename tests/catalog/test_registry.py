@@ -1,15 +1,24 @@
 """Names to systems: everything that is named can be made, stepped and planned on."""
 
+import sys
+import types
 from dataclasses import replace
+from typing import get_args
 
+import gymnasium
 import numpy as np
 import pytest
 
 import netrollout
-from netrollout.catalog import context, describe, make, systems
+from netrollout import family, names
+from netrollout.catalog import context, describe, make
 from netrollout.dp import MDP
+from netrollout.family import Family, family_named
+from netrollout.models import SURROGATES
 from netrollout.seeding import spawn
-from netrollout.systems.queues import Pattern, QueueMesh
+from netrollout.systems.mesh.realise import Regressor
+from netrollout.systems.queues.dynamics import Pattern, QueueMesh
+from netrollout.systems.toy import Walk
 from netrollout.types import InputError
 
 MESHES = ["mesh-s1", "mesh-s2", "mesh-s3", "mesh-release"]
@@ -17,11 +26,11 @@ CHANGES = ("heavier", "slower", "shifted")
 
 
 def test_the_package_knows_the_names():
-    assert netrollout.systems() == systems() == [*MESHES, "mesh-s4", "serverless", "walk"]
+    assert names() == [*MESHES, "mesh-s4", "serverless", "walk", "fleet", "spiders"]
     assert netrollout.make("walk").name == "walk"
 
 
-@pytest.mark.parametrize("name", systems())
+@pytest.mark.parametrize("name", names())
 def test_every_name_is_described_made_and_stepped(name):
     system, entry = make(name), describe(name)
     assert entry.actions == MDP.from_system(make("walk")).reward.shape[1] or name != "walk"
@@ -60,15 +69,15 @@ def test_options_are_converted_and_used():
     ("name", "options", "message"),
     [
         ("mesh-s5", {}, "unknown system 'mesh-s5'; did you mean mesh-s"),
-        ("mesh-s2", {"phse": "after"}, "unknown option 'phse'; did you mean phase"),
+        ("mesh-s2", {"phse": "after"}, "mesh-s2, side plant, has no option 'phse'; did you mean phase"),
         ("mesh-s2", {"phase": "later"}, "choose one of before, after"),
-        ("mesh-s2", {"surrogate": "tree"}, "choose one of forest"),
+        ("mesh-s2", {"side": "model", "surrogate": "tree"}, "choose one of forest"),
         ("mesh-s2", {"seed": "x"}, "expected a whole number"),
         ("mesh-s2", {"discount": "x"}, "expected a number"),
         ("mesh-s2", {"seed": "-1"}, "seed=-1: expected a whole number from 0"),
-        ("mesh-s2", {"refit": -1}, "refit=-1: expected a whole number from 0"),
-        ("mesh-s2", {"name": "x"}, "unknown option 'name'"),
-        ("mesh-s2", {"discount": "1.5"}, "discount 1.5"),
+        ("mesh-s2", {"side": "model", "refit": -1}, "refit=-1: expected a whole number from 0"),
+        ("mesh-s2", {"name": "x"}, "no option 'name'"),
+        ("mesh-s2", {"discount": "1.5"}, "discount=1.5: expected a number from 0 to 1"),
         ("mesh-s1", {"source": "kth"}, "no published trace"),
     ],
 )
@@ -107,9 +116,54 @@ def test_s4_has_three_changes_and_a_model_learned_from_a_log_of_each():
 
 
 @pytest.mark.parametrize(
-    ("name", "option"), [("mesh-s4", "surrogate"), ("mesh-s4", "source"), ("mesh-s2", "change"), ("walk", "source")]
+    ("name", "options", "message"),
+    [
+        ("walk", {"phase": "after"}, "walk, side plant, has no option 'phase'; known are discount, horizon"),
+        ("mesh-s2", {"surrogate": "linear"}, "mesh-s2, side plant, has no option 'surrogate'"),
+        ("mesh-s2", {"refit": 3}, "no option 'refit'"),
+        ("mesh-s2", {"side": "model", "change": "slower"}, "mesh-s2, side model, has no option 'change'"),
+        ("mesh-s4", {"side": "model", "surrogate": "forest"}, "no option 'surrogate'"),
+        ("mesh-s4", {"source": "testbed"}, "no option 'source'"),
+        ("serverless", {"log": "published"}, "no option 'log'"),
+        ("serverless", {"seed": 7}, "no option 'seed'"),
+        ("serverless", {"side": "model", "workload": "flash"}, "no option 'workload'"),
+    ],
 )
-def test_an_option_without_a_meaning_is_refused(name, option):
-    value = {"surrogate": "forest", "source": "testbed", "change": "slower"}[option]
-    with pytest.raises(InputError, match=f"option {option} has no meaning for {name}"):
-        make(name, **{option: value})
+def test_a_side_refuses_an_option_that_it_does_not_have(name, options, message):
+    with pytest.raises(InputError, match=message):
+        make(name, **options)
+
+
+def test_each_side_of_a_comparison_gets_the_options_that_it_has():
+    worlds = context("mesh-s2", phase="after", surrogate="linear", seed="3")
+    assert worlds.seed == 3
+    linear = make("mesh-s2", side="model", surrogate="linear", seed=3, phase="after")
+    assert np.array_equal(worlds.model.response.windows, linear.response.windows)
+    with pytest.raises(InputError, match="walk has no option 'phase'"):
+        context("walk", phase="after")
+
+
+def test_the_regressors_that_a_model_may_be_are_those_that_there_are():
+    assert get_args(Regressor) == tuple(SURROGATES)
+
+
+def test_a_stranger_registers_a_family_and_its_system_is_made(monkeypatch):
+    """What `netrollout.register` is for: a module of one's own with FAMILY and plant()."""
+    room = types.ModuleType("my_room")
+    room.plant = lambda *, slip=0.0: replace(Walk(), name="my-walk", slip=slip)
+    room.plant.__annotations__ = {"slip": float}
+    monkeypatch.setitem(sys.modules, "my_room", room)
+    monkeypatch.setattr("netrollout.family._FAMILIES", dict(family._FAMILIES))
+    netrollout.register(Family("my_room", {"my-walk": "a walk"}, {"my/Walk-v0": "my-walk"}))
+    assert make("my-walk", slip="0.25").slip == 0.25
+    assert gymnasium.make("my/Walk-v0").unwrapped.system.name == "my-walk"
+    gymnasium.registry.pop("my/Walk-v0")
+    with pytest.raises(InputError, match="walk is already the name of a system of"):
+        netrollout.register(Family("my_room", {"walk": "another"}))
+
+
+def test_a_metric_without_a_unit_is_an_error_and_not_seconds():
+    mesh, farm = family_named("mesh-s2"), family_named("serverless")
+    assert (mesh.unit("d_compute"), farm.unit("reward_qos")) == ("s", "reward")
+    with pytest.raises(InputError, match="metric 'queue' has no unit"):
+        mesh.unit("queue")

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from netrollout.systems.serverless import Episode, final_qos
+from netrollout.systems.serverless.replay import Episode, final_qos
 
 EPISODE = {
     "seed": 42,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netrollout.systems.mesh import Control, Mesh, Objective, ResponseTable
+from netrollout.systems.mesh.dynamics import Control, Mesh, Objective, ResponseTable
 
 
 @pytest.fixture

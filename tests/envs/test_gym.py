@@ -12,7 +12,7 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
 
 from netrollout.batch import sizes
-from netrollout.envs import IDS, register
+from netrollout.envs import ids, register
 from netrollout.envs.gym import NetEnv
 from netrollout.systems.toy import Walk
 
@@ -106,16 +106,16 @@ def test_a_pickled_environment_goes_on_alike(mesh):
 
 
 def test_registering_twice_does_no_harm():
-    before = {name: gymnasium.spec(name) for name in IDS}
+    before = {name: gymnasium.spec(name) for name in ids()}
     register()
-    assert before == {name: gymnasium.spec(name) for name in IDS}
-    assert set(IDS) == {*(f"netrollout/MeshS{k}-v0" for k in (1, 2, 3, 4)), "netrollout/Serverless-v0"}
+    assert before == {name: gymnasium.spec(name) for name in ids()}
+    assert set(ids()) == {*(f"netrollout/MeshS{k}-v0" for k in (1, 2, 3, 4)), "netrollout/Serverless-v0"}
 
 
 def test_importing_the_package_registers_the_ids_and_loads_no_training_library():
     program = (
         "import sys, gymnasium, netrollout, netrollout.envs\n"
-        "assert all(name in gymnasium.registry for name in netrollout.envs.IDS)\n"
+        "assert all(name in gymnasium.registry for name in netrollout.envs.ids())\n"
         "print(*({'stable_baselines3', 'torch', 'netrollout.catalog'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True)

@@ -6,7 +6,7 @@ import pytest
 from netrollout.catalog import make
 from netrollout.learn import Bins, Identity, LearnedTable, bins_of, learner, recipe
 from netrollout.models.farm import QueueModel
-from netrollout.systems.serverless import Farm
+from netrollout.systems.serverless.farm import Farm
 from netrollout.systems.toy import Walk
 from netrollout.types import InputError
 

@@ -10,7 +10,7 @@ from netrollout.evaluate import simulate
 from netrollout.learn import Bins, learner, recipe, train
 from netrollout.learn.config import exploring
 from netrollout.models.farm import QueueModel
-from netrollout.systems.serverless import Farm
+from netrollout.systems.serverless.farm import Farm
 from netrollout.systems.toy import Walk
 from netrollout.types import InputError, Step
 

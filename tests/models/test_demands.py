@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from netrollout.baselines.queues import Hold, Hpa
 from netrollout.models.demands import collect, learn_queues
-from netrollout.systems.queues import QueueMesh
+from netrollout.systems.queues.dynamics import QueueMesh
+from netrollout.systems.queues.policies import Hold, Hpa
 from netrollout.types import InputError
 
 BASE = QueueMesh()

@@ -16,7 +16,7 @@ from netrollout.models.drift import (
     residuals,
     upper_rate,
 )
-from netrollout.systems.mesh import ResponseTable
+from netrollout.systems.mesh.dynamics import ResponseTable
 from netrollout.types import InputError
 
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from netrollout import batch
-from netrollout.baselines.serverless import Constant, Reactive
 from netrollout.models.farm import Beliefs, FluidModel, QueueModel, learned
 from netrollout.seeding import spawn
-from netrollout.systems.serverless import Farm, sampled, seeded
+from netrollout.systems.serverless import sampled
+from netrollout.systems.serverless.farm import Farm
+from netrollout.systems.serverless.rules import Constant, Reactive
+from netrollout.systems.serverless.tasks import seeded
 from netrollout.types import InputError, System
 
 STEADY = Beliefs(bounds=np.array([1e6]), rates=np.array([7.5]))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netrollout.models import Table, bootstrap_visits, certain, learned_system, tabulate
-from netrollout.systems.mesh import Control, Mesh, Objective, ResponseTable
+from netrollout.systems.mesh.dynamics import Control, Mesh, Objective, ResponseTable
 from netrollout.types import InputError
 
 

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from netrollout.baselines.serverless import Constant, Reactive
 from netrollout.models.farm import QueueModel, learned
 from netrollout.rollout import EstimatedRollout, TruncatedRollout
 from netrollout.seeding import spawn
-from netrollout.systems.serverless import Farm, seeded
+from netrollout.systems.serverless.farm import Farm
+from netrollout.systems.serverless.rules import Constant, Reactive
+from netrollout.systems.serverless.tasks import seeded
 
 
 @pytest.fixture(scope="module")

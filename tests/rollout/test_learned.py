@@ -9,7 +9,7 @@ from netrollout import batch
 from netrollout.models import Forest, learned_system
 from netrollout.rollout import FortifiedRollout, MultiagentRollout, TruncatedRollout
 from netrollout.seeding import spawn
-from netrollout.systems.mesh import Control, Mesh, MeshState, Objective, ResponseTable
+from netrollout.systems.mesh.dynamics import Control, Mesh, MeshState, Objective, ResponseTable
 from netrollout.types import Step
 
 Q = 5

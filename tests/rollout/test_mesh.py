@@ -5,7 +5,7 @@ import pytest
 
 from netrollout.dp import MDP, evaluate_policy
 from netrollout.evaluate import simulate
-from netrollout.policies import TablePolicy, hold_table
+from netrollout.policies import TablePolicy
 from netrollout.rollout import (
     MultiagentRollout,
     RolloutPolicy,
@@ -14,7 +14,7 @@ from netrollout.rollout import (
     rollout_table,
 )
 from netrollout.seeding import spawn
-from netrollout.systems.mesh import Control, Mesh, MeshState, Objective, ResponseTable
+from netrollout.systems.mesh.dynamics import Control, Mesh, MeshState, Objective, ResponseTable, hold_table
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ from netrollout.studies.farm_published import (
     replayed,
     steps_reward,
 )
-from netrollout.systems.serverless import Reward, runtime
+from netrollout.systems.serverless.reward import Reward
+from netrollout.systems.serverless.speedup import runtime
 from netrollout.traces import fetch
 
 SOURCE = Path(__file__).resolve().parents[3] / "shared" / "data" / "openfaas"

@@ -5,13 +5,13 @@ from functools import partial
 import numpy as np
 import pytest
 
-from netrollout.baselines.serverless import Constant
-from netrollout.catalog.farm import farm_plant
 from netrollout.evaluate import Estimate
 from netrollout.experiment import run
 from netrollout.studies.farm_frontier import beats_frontier, frontier
 from netrollout.studies.farm_play import MEASURES, disturbances, paired, play
 from netrollout.studies.farm_study import bounds, clairvoyant, estimates, tail_mean, worlds
+from netrollout.systems.serverless.realise import farm_plant
+from netrollout.systems.serverless.rules import Constant
 from netrollout.types import InputError
 
 

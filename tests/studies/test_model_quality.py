@@ -5,12 +5,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from netrollout.baselines.queues import Hold
 from netrollout.catalog import context, policy_table
 from netrollout.experiment import Judge, episodes, exactly, run
 from netrollout.seeding import spawn
 from netrollout.studies.model_quality import VARIANTS, common_numbers, errors, from_log, graded, lookaheads, on_both
-from netrollout.systems.queues import QueueMesh
+from netrollout.systems.queues.dynamics import QueueMesh
+from netrollout.systems.queues.policies import Hold
 from netrollout.types import InputError
 
 

@@ -5,9 +5,9 @@ import pytest
 
 from netrollout.catalog import load_scenario, make
 from netrollout.catalog.closed_loop import make_loop
-from netrollout.catalog.realise import rows, split
-from netrollout.catalog.scenario import parse_scenario
 from netrollout.studies.rule import bound_by_rule, feasible_share, keeping_share, overloading_factor, release_bound
+from netrollout.systems.mesh.realise import rows, split
+from netrollout.systems.mesh.scenario import parse_scenario
 from netrollout.traces import response_times, shipped, verify_shipped
 from netrollout.types import InputError
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from netrollout import experiment
-from netrollout.baselines.mesh import greedy_table
 from netrollout.catalog import context
 from netrollout.cli.evaluate import judged
 from netrollout.studies.networks import networks
 from netrollout.studies.which_rollout import bound, exact_rollouts, fleet, fleet_rows
+from netrollout.systems.mesh.policies import greedy_table
 
 
 def test_on_s1_every_base_meets_every_rollout_and_the_oracle_is_above_them_all(tmp_path):

@@ -5,32 +5,28 @@ import pickle
 import numpy as np
 import pytest
 
-from netrollout import batch
-from netrollout.catalog import make, systems
+from netrollout import batch, names
+from netrollout.catalog import make
+from netrollout.family import family_named, family_of
+from netrollout.naming import options_of
 from netrollout.systems.check import check_system
-from netrollout.systems.fleet import Fleet
-from netrollout.systems.spiders import Spiders
-from netrollout.types import Enumerable, InputError, System
+from netrollout.types import InputError, System
+from netrollout.types import listed as listed_
 
 LANES = 40
-WORLDS = {  # outside the catalogue
-    "fleet": Fleet(components=2),
-    "spiders": Spiders(rows=2, columns=3, spiders=(0, 0), flies=(2, 5), restless=0.3),
-}
 
 
 def made(name):
-    if name in WORLDS:
-        return WORLDS[name]
-    return make(name, phase="after") if name != "walk" else make("walk")
+    phased = "phase" in options_of(family_named(name).part("realise").plant)
+    return make(name, phase="after") if phased else make(name)
 
 
-@pytest.fixture(scope="module", params=[*systems(), *WORLDS])
+@pytest.fixture(scope="module", params=names())
 def system(request):
     return made(request.param)
 
 
-@pytest.fixture(scope="module", params=[name for name in (*systems(), *WORLDS) if isinstance(made(name), Enumerable)])
+@pytest.fixture(scope="module", params=[name for name in names() if listed_(made(name))])
 def listed(request):
     """A system whose states can be listed."""
     return made(request.param)
@@ -60,9 +56,9 @@ def test_it_keeps_what_is_promised_of_every_system(system, seed):
     check_system(system, seed)
 
 
-def test_only_the_farm_hides_its_state(system, lanes):
+def test_only_a_family_that_says_so_hides_its_state(system, lanes):
     observation = system.observe(lanes[0])
-    if system.name == "serverless":
+    if family_of(system).hidden:
         with pytest.raises(InputError):
             system.state_of(observation)
     else:
@@ -103,6 +99,13 @@ def test_the_listed_noise_gives_the_mean_of_simulated_steps(listed):
     law = np.bincount(listed.index(at_points.state), weights=p, minlength=listed.n_states)
     met = np.bincount(listed.index(drawn.state), minlength=listed.n_states) / n
     assert met == pytest.approx(law, abs=0.015)
+
+
+def test_what_it_declares_is_so(system, lanes):
+    """Its metrics have units, and only a system that says so ends before the horizon."""
+    step, family = system.transition(*lanes), family_of(system)
+    assert all(family.unit(metric) for metric in step.metrics)
+    assert family.ends or not step.terminated.any()
 
 
 def test_a_pickled_system_goes_on_alike(system, lanes):

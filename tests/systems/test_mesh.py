@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from netrollout import batch
-from netrollout.systems.mesh import Control, Mesh, MeshState, Objective, ResponseTable
+from netrollout.systems.mesh.dynamics import Control, Mesh, MeshState, Objective, ResponseTable
 from netrollout.types import InputError
 
 DOWN, HOLD, UP = 0, 1, 2

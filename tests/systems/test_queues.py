@@ -7,7 +7,7 @@ import pytest
 
 from netrollout.seeding import spawn
 from netrollout.systems import requests
-from netrollout.systems.queues import BOUND, CYCLE, Pattern, QueueMesh, WorkingDay, shared
+from netrollout.systems.queues.dynamics import BOUND, CYCLE, Pattern, QueueMesh, WorkingDay, shared
 from netrollout.types import InputError
 
 HOLD = np.array([[1, 1]])
@@ -116,7 +116,7 @@ def test_all_policies_meet_the_same_requests():
 
 
 def test_response_times_rise_with_the_work_at_the_start():
-    """The upper bound of `netrollout.baselines.lattice` rests on it."""
+    """The upper bound of `netrollout.systems.queues.lattice` rests on it."""
     rng, n = spawn(0), 500
     key, load, p, c = rng.random(n), rng.uniform(5, 60, n), rng.random(n), rng.integers(1, 7, n)
     work = np.zeros((n, 7))

@@ -9,8 +9,12 @@ import pytest
 
 from netrollout import batch
 from netrollout.seeding import spawn
-from netrollout.systems.serverless import Bank, Episode, Farm, Reward, bank, kernel, replay, runtime, seeded
-from netrollout.systems.serverless.replay import DELAY, DELAYS
+from netrollout.systems.serverless import kernel
+from netrollout.systems.serverless.farm import Farm
+from netrollout.systems.serverless.replay import DELAY, DELAYS, Episode, replay
+from netrollout.systems.serverless.reward import Reward
+from netrollout.systems.serverless.speedup import runtime
+from netrollout.systems.serverless.tasks import Bank, bank, seeded
 from netrollout.systems.workload import PUBLISHED, published, shuffled
 from netrollout.types import InputError, System
 

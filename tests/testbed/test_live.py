@@ -15,8 +15,8 @@ import numpy as np
 import psutil
 import pytest
 
-from netrollout.systems.mesh import Control, Mesh, Objective, ResponseTable
-from netrollout.systems.queues import Pattern
+from netrollout.systems.mesh.dynamics import Control, Mesh, Objective, ResponseTable
+from netrollout.systems.queues.dynamics import Pattern
 from netrollout.testbed.live import BACKLOG, FOREIGN_LIMIT, Change, LivePlant, window_of
 from netrollout.types import InputError
 

@@ -22,7 +22,7 @@ from netrollout.adapt.plants import Plant, Window
 from netrollout.adapt.relearn import Relearned
 from netrollout.adapt.strategies import Rule, Sight
 from netrollout.models.drift import Detector
-from netrollout.systems.mesh import Mesh, MeshState
+from netrollout.systems.mesh.dynamics import Mesh, MeshState
 from netrollout.types import Floats, Ints
 
 LIMIT = 4.0  # operating region: response times up to this multiple of the bound

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from netrollout.seeding import spawn
-from netrollout.systems.queues import QueueMesh, QueueState
+from netrollout.systems.queues.dynamics import QueueMesh, QueueState
 from netrollout.systems.throttle import ThrottledMesh, backlog
 from netrollout.types import Floats, InputError, Ints
 

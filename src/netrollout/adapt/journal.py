@@ -23,7 +23,7 @@ from netrollout.adapt.cycle import Controller, Record
 from netrollout.adapt.plants import Window
 from netrollout.places import short
 from netrollout.store import check_target, lock, read_file
-from netrollout.systems.mesh import MeshState
+from netrollout.systems.mesh.dynamics import MeshState
 from netrollout.types import InputError
 
 SCHEMA = 1

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netrollout.models.queueing import Queueing
-from netrollout.systems.mesh import Mesh
+from netrollout.systems.mesh.dynamics import Mesh
 from netrollout.types import Floats, InputError
 
 FACTORS = np.exp(np.linspace(np.log(0.4), np.log(3.0), 21))  # on the demand at a node

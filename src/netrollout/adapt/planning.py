@@ -32,8 +32,7 @@ import numpy as np
 from netrollout.adapt.plants import held_rewards
 from netrollout.batch import joint_actions
 from netrollout.dp import MDP, evaluate_policy, policy_iteration, q_factors
-from netrollout.policies import hold_table
-from netrollout.systems.mesh import Mesh, MeshState
+from netrollout.systems.mesh.dynamics import Mesh, MeshState, hold_table
 from netrollout.types import Floats, InputError, Ints
 
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from netrollout.seeding import spawn
-from netrollout.systems.mesh import Mesh, MeshState
+from netrollout.systems.mesh.dynamics import Mesh, MeshState
 from netrollout.types import Floats, InputError, Ints
 
 

@@ -27,7 +27,7 @@ import numpy as np
 
 from netrollout.adapt.physics import APART, TOGETHER
 from netrollout.models.drift import Detector, change_point
-from netrollout.systems.queues import Pattern, QueueMesh, QueueState
+from netrollout.systems.queues.dynamics import Pattern, QueueMesh, QueueState
 from netrollout.types import Floats, Ints, Policy
 
 KEEP = 96  # windows, a day

@@ -32,7 +32,7 @@ import numpy as np
 
 from netrollout.adapt.physics import Curves
 from netrollout.models.drift import change_point, log_moments
-from netrollout.systems.mesh import Mesh, ResponseTable
+from netrollout.systems.mesh.dynamics import Mesh, ResponseTable
 from netrollout.types import Floats, Ints
 
 KEEP = 30  # windows

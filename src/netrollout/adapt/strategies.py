@@ -30,7 +30,7 @@ from typing import Protocol
 import numpy as np
 
 from netrollout.adapt.plants import Window
-from netrollout.systems.mesh import Mesh
+from netrollout.systems.mesh.dynamics import Mesh
 from netrollout.types import Ints
 
 ADAPTIVE = {"retrain": "dp", "walk": "walk", "dp": "dp", "rollout-1": "rollout-1", "rollout": "rollout",

@@ -1,18 +1,18 @@
 """The catalogue: names to systems, scenarios, plants, models and policies."""
 
-from netrollout.catalog.policies import make_policy, policy_table
-from netrollout.catalog.registry import Context, context, describe, make, make_env, systems
-from netrollout.catalog.scenario import Scenario, load_scenario
+from netrollout.catalog.registry import context, describe, make, make_env, outline
+from netrollout.makers import Worlds, make_policy, policy_table
+from netrollout.systems.mesh.scenario import Scenario, load_scenario
 
 __all__ = [
-    "Context",
     "Scenario",
+    "Worlds",
     "context",
     "describe",
     "load_scenario",
     "make",
     "make_env",
     "make_policy",
+    "outline",
     "policy_table",
-    "systems",
 ]

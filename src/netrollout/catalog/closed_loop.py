@@ -36,16 +36,15 @@ from netrollout.adapt import (
 )
 from netrollout.adapt.physics import Curves, curves
 from netrollout.adapt.strategies import routing_of
-from netrollout.catalog.realise import learned as fitted
-from netrollout.catalog.realise import rows, split
 from netrollout.catalog.registry import make
-from netrollout.catalog.scenario import load_scenario
 from netrollout.models import Queueing
 from netrollout.models.drift import make_detector
-from netrollout.policies import hold_table
 from netrollout.seeding import spawn
-from netrollout.systems.mesh import Mesh, MeshState, ResponseTable
-from netrollout.systems.queues import Pattern
+from netrollout.systems.mesh.dynamics import Mesh, MeshState, ResponseTable, hold_table
+from netrollout.systems.mesh.realise import learned as fitted
+from netrollout.systems.mesh.realise import rows, split
+from netrollout.systems.mesh.scenario import load_scenario
+from netrollout.systems.queues.dynamics import Pattern
 from netrollout.traces import shipped
 from netrollout.types import Floats, InputError, Ints
 

@@ -34,15 +34,14 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from netrollout.adapt.queues import STREAMS, QueueController, RelearnedQueues, window_of_cycle
-from netrollout.baselines.lattice import Lattice
-from netrollout.baselines.queues import Hold, Hpa, best_static
-from netrollout.catalog.daily import daily_model, load_daily
-from netrollout.catalog.queue_policies import HORIZON, SAMPLES
 from netrollout.models.drift import calibrate, make_detector
 from netrollout.rollout import TruncatedRollout
 from netrollout.seeding import spawn
 from netrollout.studies.closed_loop_study import Runs
-from netrollout.systems.queues import QueueMesh, QueueState
+from netrollout.systems.queues.dynamics import QueueMesh, QueueState
+from netrollout.systems.queues.lattice import Lattice
+from netrollout.systems.queues.policies import HORIZON, SAMPLES, Hold, Hpa, best_static
+from netrollout.systems.queues.realise import daily_model, load_daily
 from netrollout.types import Floats, InputError, Policy
 
 DAY = 96  # cycles before the change

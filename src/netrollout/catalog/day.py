@@ -28,13 +28,12 @@ import numpy as np
 import yaml
 
 from netrollout.adapt.day import STEP, DayPlant, DayWindow, LearnedDemand, SimulatedDay, state_after
-from netrollout.baselines.queues import Hold
-from netrollout.catalog.queue_policies import queue_policy
-from netrollout.catalog.registry import Context
+from netrollout.makers import Worlds, make_policy
 from netrollout.policies import PolicyName
 from netrollout.seeding import spawn
-from netrollout.systems.mesh import Control
-from netrollout.systems.queues import QueueMesh, WorkingDay
+from netrollout.systems.mesh.dynamics import Control
+from netrollout.systems.queues.dynamics import QueueMesh, WorkingDay
+from netrollout.systems.queues.policies import Hold
 from netrollout.systems.throttle import ThrottledMesh
 from netrollout.types import Ints, Policy
 
@@ -81,7 +80,8 @@ class Day:
 @cache
 def load_day() -> Day:
     """Read the scenario file."""
-    text = yaml.safe_load((resources.files("netrollout") / "scenarios" / "mesh-s5.yml").read_text(encoding="utf-8"))
+    file = resources.files("netrollout.systems.queues") / "scenarios" / "mesh-s5.yml"
+    text = yaml.safe_load(file.read_text(encoding="utf-8"))
     controls = tuple(Control(key, tuple(map(float, value["levels"]))) for key, value in text["controls"].items())
 
     def plant(demand: float) -> ThrottledMesh:
@@ -145,8 +145,8 @@ class DayController:
         name = PolicyName.parse(day.policies.get(policy, policy))
         self.learned = LearnedDemand(day_model(), 0.0 if policy == "unadapted" else day.weight)
         seeds = itertools.count(1000 * seed)
-        self._plan: Callable[[QueueMesh], Policy] = lambda model: queue_policy(
-            name, Context(self.learned.known, model, day.before, next(seeds))
+        self._plan: Callable[[QueueMesh], Policy] = lambda model: make_policy(
+            name, Worlds(self.learned.known, model, day.before, next(seeds))
         )
         self.cycle = 0
         self._x = self.learned.known.initial(spawn(seed, "start"), 1)

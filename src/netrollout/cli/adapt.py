@@ -19,7 +19,7 @@ from netrollout.types import InputError
 if TYPE_CHECKING:
     from netrollout.adapt import Controller, Plant, Record
     from netrollout.catalog.closed_loop import Loop
-    from netrollout.systems.mesh import MeshState
+    from netrollout.systems.mesh.dynamics import MeshState
 
 PLANTS = ("simulator", "testbed", "trace")
 OWN_PLANTS = ("kubernetes", "prometheus", "command")  # with --spec and --trace
@@ -133,7 +133,7 @@ def _loop(
 ) -> None:  # fmt: skip
     from netrollout.adapt import Journal, replay
     from netrollout.catalog.closed_loop import controller, make_loop
-    from netrollout.systems.mesh import MeshState
+    from netrollout.systems.mesh.dynamics import MeshState
 
     worlds = make_loop(scenario)
     brain = controller(worlds, policy, explore, seed, change_at)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from netrollout.family import names
 from netrollout.places import read_pairs
 from netrollout.store import check_target, write_file
 from netrollout.types import InputError
@@ -23,15 +24,8 @@ ASIDE = Console(stderr=True, highlight=False)  # for what is no result
 PATIENCE = 2.0  # s
 
 
-def _systems() -> list[str]:
-    """Return what completes a system's name; the catalog is read only when somebody asks."""
-    from netrollout.catalog import systems
-
-    return systems()
-
-
 System = Annotated[
-    str, typer.Argument(metavar="SYSTEM", help="A name that `netrollout systems` lists.", autocompletion=_systems)
+    str, typer.Argument(metavar="SYSTEM", help="A name that `netrollout systems` lists.", autocompletion=names)
 ]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Option of the system; may be repeated.")

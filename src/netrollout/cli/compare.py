@@ -44,7 +44,7 @@ def compare(
         table.add_row(name, show(parts[row]["return"]), show(difference) if row else "",
                       *(show(parts[row][measure]) for measure in measures))  # fmt: skip
         paired = estimate_record(difference, "reward", f"paired, {HOW.format(n=seeds)}")
-        record[name] = records(parts[row], seeds) | {"difference": paired}
+        record[name] = records(system, parts[row], seeds) | {"difference": paired}
     printer(json).print(table)
     write_json(json, {"schema": 1, "system": system, "reference": names[0], "policies": record,
                       "options": parse_settings(settings), "seeds": list(range(seeds))})  # fmt: skip

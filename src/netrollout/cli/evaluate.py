@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from netrollout.evaluate import Estimate
     from netrollout.experiment import Table as Judgement
 
-UNITS = {"return": "reward", "mean_reward": "reward/cycle", "violation": "share", "saved": "share", "place": "place",
-         "late": "share", "over": "share", "busy": "share", "workers": "workers", "moves": "levels",
-         "load": "requests/s", "n_1": "requests", "n_2": "requests", "completed": "tasks", "violations": "tasks",
-         "arrivals": "tasks", "queue": "tasks", "qos": "share", "applied": "workers", "requested": "changes",
-         **{f"reward_{term}": "reward" for term in ("qos", "backlog", "efficiency", "scaling", "direction", "steady",
-                                                    "end")}}  # fmt: skip
 HOW = "bootstrap over {n} paired episodes; one policy"
 
 
@@ -47,9 +41,14 @@ def judged(
     """
     from netrollout import experiment
     from netrollout.catalog import context
+    from netrollout.family import family_named
+    from netrollout.makers import resolved
     from netrollout.policies import PolicyName
 
-    names = [str(PolicyName.parse(text)) for text in policies]
+    parsed = [PolicyName.parse(text) for text in policies]
+    for name in parsed:
+        resolved(name, family_named(system))
+    names = [str(name) for name in parsed]
     with working(f"{', '.join(names)} on {system}"):
         worlds = context(system, **parse_settings(settings))
         return names, experiment.run(lambda: worlds, dict(enumerate(names)), experiment.episodes(range(seeds)))
@@ -62,9 +61,17 @@ def estimates(table: Judgement, row: int) -> dict[str, Estimate]:
     return {m: table.estimate(m, row) for m in table.values[row] if m not in COST}
 
 
-def records(found: dict[str, Estimate], seeds: int) -> dict[str, Any]:
+def unit_of(system: str) -> Callable[[str], str]:
+    """Return what says the unit of a system's measure."""
+    from netrollout.family import family_named
+
+    return family_named(system).unit
+
+
+def records(system: str, found: dict[str, Estimate], seeds: int) -> dict[str, Any]:
     """Return estimates in the form of the results files."""
-    return {k: estimate_record(e, UNITS.get(k, "s"), HOW.format(n=seeds)) for k, e in found.items()}
+    unit = unit_of(system)
+    return {k: estimate_record(e, unit(k), HOW.format(n=seeds)) for k, e in found.items()}
 
 
 def evaluate(
@@ -76,10 +83,10 @@ def evaluate(
 ) -> None:
     """Plan or train a policy on the system's model and judge it on the plant."""
     [name], judgement = judged(system, [policy], settings, seeds)
-    found = estimates(judgement, 0)
+    found, unit = estimates(judgement, 0), unit_of(system)
     table = Table("measure", "value [95 % interval]", "unit", title=f"{name} on {system}", caption=planned([name]))
     for measure, estimate in found.items():
-        table.add_row(measure, show(estimate), UNITS.get(measure, "s"))
+        table.add_row(measure, show(estimate), unit(measure))
     printer(json).print(table)
     write_json(json, {"schema": 1, "system": system, "policy": name, "options": parse_settings(settings),
-                      "seeds": list(range(seeds)), "values": records(found, seeds)})  # fmt: skip
+                      "seeds": list(range(seeds)), "values": records(system, found, seeds)})  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netrollout.places import near, read_numbers, read_pairs
+from netrollout.places import read_numbers, read_pairs
 from netrollout.store import write_file
 from netrollout.types import InputError
 
@@ -70,14 +70,12 @@ def _text(objects: list[Manifest]) -> str:
 
 
 def _mesh(name: str) -> Any:
-    from netrollout.catalog.daily import load_daily
-    from netrollout.catalog.registry import MESHES, QUEUES
-    from netrollout.catalog.scenario import load_scenario
+    from netrollout.catalog import outline
 
-    known = [*MESHES, *QUEUES]
-    if name not in known:
-        raise InputError(f"--system {name}: no mesh; {near(name, known)}")
-    return load_scenario(name).mesh("after") if name in MESHES else load_daily().before
+    system = outline(name)
+    if not hasattr(system, "controls"):
+        raise InputError(f"--system {name}: no mesh; its action moves no routing weights and workers of nodes")
+    return system
 
 
 def _nodes(texts: list[str]) -> dict[int, str]:

@@ -13,7 +13,7 @@ from netrollout.cli.common import JsonFile, notice, printer, write_json
 from netrollout.types import InputError
 
 if TYPE_CHECKING:
-    from netrollout.systems.serverless import Episode
+    from netrollout.systems.serverless.replay import Episode
 
 app = typer.Typer(no_args_is_help=True, help="The serverless task farm.")
 KEYS = ("seed", "action", "step_dt_derived", "summary")
@@ -36,8 +36,7 @@ def replay(
     from rich.markup import escape
     from rich.table import Table
 
-    from netrollout.systems.serverless import final_qos
-    from netrollout.systems.serverless.replay import DELAY, DELAYS
+    from netrollout.systems.serverless.replay import DELAY, DELAYS, final_qos
 
     record: dict[str, Any] = {}
     table = Table("agent", "episodes", "simulated", "recorded", "mean absolute error")
@@ -85,7 +84,7 @@ def _episodes(file: Path, name: str, agent: Any) -> list[Any]:
 def _episode(file: Path, name: str, k: int, episode: Any) -> tuple[Episode, float]:
     """Return what a record tells of an episode, and its final QoS."""
     from netrollout.seeding import SEEDS
-    from netrollout.systems.serverless import Episode
+    from netrollout.systems.serverless.replay import Episode
     from netrollout.systems.serverless.tasks import FIRST
 
     where = f"{file}: agent {name}, episode {k}"

@@ -9,7 +9,7 @@ from rich.table import Table
 def systems() -> None:
     """List the systems with their controls, states and joint actions."""
     from netrollout.catalog import describe
-    from netrollout.catalog import systems as names
+    from netrollout.family import names
 
     table = Table("system", "what it is", "controls", "states", "joint actions")
     for name in names():

@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import yaml
 
-from netrollout.systems.mesh import Control
+from netrollout.systems.mesh.dynamics import Control
 from netrollout.types import InputError
 
 BLOCKED = 429  # what a request that is turned away is answered, as on the testbed

@@ -46,7 +46,7 @@ from netrollout.connect.spec import read_spec
 from netrollout.models.smooth import believe
 from netrollout.places import PlaceError, read_numbers
 from netrollout.seeding import spawn
-from netrollout.systems.mesh import level_of
+from netrollout.systems.mesh.dynamics import level_of
 from netrollout.types import Bools, Floats, InputError, Ints
 
 __all__ = ["Recommendation", "recommend", "report"]

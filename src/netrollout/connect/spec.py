@@ -30,7 +30,7 @@ import pandas as pd
 
 from netrollout.connect.objective import Objective, ObjectiveError, parse_objective
 from netrollout.places import Entry, PlaceError, near, read_nodes
-from netrollout.systems.mesh import Control, level_of
+from netrollout.systems.mesh.dynamics import Control, level_of
 from netrollout.types import InputError
 
 KEYS = ("name", "controls", "loads", "metrics", "objective", "bounds", "discount", "horizon", "start", "connect")

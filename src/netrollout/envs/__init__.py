@@ -5,17 +5,19 @@ They are registered when the package is imported, so nothing but Gymnasium's reg
 
 from gymnasium.envs import registration
 
-IDS = {f"netrollout/MeshS{number}-v0": f"mesh-s{number}" for number in (1, 2, 3, 4)}
-IDS["netrollout/Serverless-v0"] = "serverless"
+from netrollout.family import families
 
 
 def register() -> None:
-    """Register the ids; twice does no harm."""
-    for name, system in IDS.items():
+    """Register the ids that the families declare; twice does no harm."""
+    for name, system in ids().items():
         if name not in registration.registry:
             registration.register(name, entry_point="netrollout.catalog:make_env", kwargs={"name": system})
 
 
-register()
+def ids() -> dict[str, str]:
+    """Return the ids and the systems that they mean."""
+    return {name: system for family in families() for name, system in family.ids.items()}
 
-__all__ = ["IDS", "register"]
+
+__all__ = ["ids", "register"]

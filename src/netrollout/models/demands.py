@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from netrollout.seeding import spawn
-from netrollout.systems.queues import Pattern, QueueMesh
+from netrollout.systems.queues.dynamics import Pattern, QueueMesh
 from netrollout.types import Floats, InputError, Ints, Policy
 
 ROUNDS = 10  # of telling bursts from calm and fitting again; the marks settle in three or four

@@ -21,7 +21,7 @@ from river import drift as river_drift
 from scipy.stats import chi2
 
 from netrollout.seeding import spawn
-from netrollout.systems.mesh import ResponseTable
+from netrollout.systems.mesh.dynamics import ResponseTable
 from netrollout.types import Floats, InputError, Ints
 
 CLIP = 4.0  # standard deviations

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from netrollout.systems.mesh import Mesh, ResponseTable
+from netrollout.systems.mesh.dynamics import Mesh, ResponseTable
 from netrollout.types import Floats, InputError, Ints, Surrogate
 
 

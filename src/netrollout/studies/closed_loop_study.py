@@ -20,7 +20,7 @@ from netrollout.catalog.closed_loop import Loop, controller, make_loop, simulate
 from netrollout.evaluate import Estimate, bootstrap
 from netrollout.models.drift import DETECTORS, alarms, calibrate, make_detector
 from netrollout.seeding import spawn
-from netrollout.systems.mesh import MeshState, ResponseTable
+from netrollout.systems.mesh.dynamics import MeshState, ResponseTable
 from netrollout.types import Floats, Ints
 
 QUIET = 50  # cycles before the change

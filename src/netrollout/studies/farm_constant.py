@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netrollout.baselines.serverless import Constant
-from netrollout.catalog.farm import fluid
 from netrollout.evaluate import simulate
 from netrollout.models.farm import QueueModel, learned
-from netrollout.systems.serverless import Farm, bank
+from netrollout.systems.serverless.farm import Farm
+from netrollout.systems.serverless.realise import fluid
+from netrollout.systems.serverless.rules import Constant
+from netrollout.systems.serverless.tasks import bank
 from netrollout.systems.workload import BASE_RATE, Phase, published
 from netrollout.types import Floats, InputError, System
 

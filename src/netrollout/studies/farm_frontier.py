@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from netrollout.baselines.serverless import Constant
-from netrollout.catalog import Context
-from netrollout.catalog.farm import farm_plant
+from netrollout.catalog import Worlds
 from netrollout.evaluate import Estimate, bootstrap
 from netrollout.experiment import Values, run
 from netrollout.studies.farm_play import MEASURES, paired
+from netrollout.systems.serverless.realise import farm_plant
+from netrollout.systems.serverless.rules import Constant
 from netrollout.types import Floats, Ints
 
 
@@ -20,7 +20,7 @@ def frontier(family: str, episodes: int = 100, seed: int = 0, phase: str = "befo
     """Return what every constant number of workers brings, from the least on: each of `MEASURES`, (K, N)."""
     plant = farm_plant(family, phase, change, episodes)
     rows = {k: lambda worlds, k=k: Constant(k) for k in range(plant.least, plant.most + 1)}
-    table = run(lambda: Context(plant, plant, plant), rows, paired(episodes, seed))
+    table = run(lambda: Worlds(plant, plant, plant), rows, paired(episodes, seed))
     return {name: np.stack([table[name, k] for k in rows]) for name in MEASURES}
 
 

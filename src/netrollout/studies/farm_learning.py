@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import Parallel, delayed
 
-from netrollout.catalog.farm import farm_model, farm_plant
 from netrollout.learn import Bins, Curve, LearnedTable, learner, learning_curve, recipe
 from netrollout.studies.farm_play import disturbances, play
+from netrollout.systems.serverless.realise import farm_model, farm_plant
 from netrollout.types import Floats, InputError, Ints, Policy
 
 KINDS = ("sarsa", "qlearning", "dqn", "ppo")

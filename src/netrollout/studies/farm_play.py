@@ -16,7 +16,7 @@ from netrollout.batch import BatchPolicy
 from netrollout.evaluate import Episodes, simulate
 from netrollout.experiment import Judge, Values, episodes
 from netrollout.seeding import spawn
-from netrollout.systems.serverless import Farm
+from netrollout.systems.serverless.farm import Farm
 from netrollout.types import Floats, Ints, Policy
 
 MEASURES = {"qos": "share", "in_time": "share", "workers": "workers", "scaling": "changes", "reward": "reward",

@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from netrollout.baselines.serverless import Reactive
 from netrollout.experiment import Values
 from netrollout.studies.farm_play import disturbances, play
-from netrollout.systems.serverless import Episode, Farm, Reward, replay, seeded
-from netrollout.systems.serverless.farm import POLLED
-from netrollout.systems.serverless.replay import DELAYS
+from netrollout.systems.serverless.farm import POLLED, Farm
+from netrollout.systems.serverless.replay import DELAYS, Episode, replay
+from netrollout.systems.serverless.reward import Reward
+from netrollout.systems.serverless.rules import Reactive
+from netrollout.systems.serverless.tasks import seeded
 from netrollout.traces import fetched, registry
 from netrollout.types import Floats
 

@@ -13,20 +13,20 @@ from dataclasses import replace
 import numpy as np
 from joblib import Parallel, delayed
 
-from netrollout.baselines.clairvoyant import in_time_bound, plan
-from netrollout.baselines.relaxation import reward_bound
-from netrollout.catalog import Context
-from netrollout.catalog.farm import farm_model, farm_plant
+from netrollout.catalog import Worlds
 from netrollout.evaluate import Estimate
 from netrollout.experiment import Values, crossed
 from netrollout.studies.farm_play import MEASURES, Recorded, disturbances, play
+from netrollout.systems.serverless.clairvoyant import in_time_bound, plan
+from netrollout.systems.serverless.realise import farm_model, farm_plant
+from netrollout.systems.serverless.relaxation import reward_bound
 from netrollout.types import Floats, Ints
 
 TAIL = 0.05  # share of the worst episodes
 
 
 def worlds(family: str, training: int, episodes: int = 100, phase: str = "before", change: str = "double",
-           log: str = "mixed") -> Context:  # fmt: skip
+           log: str = "mixed") -> Worlds:  # fmt: skip
     """Return the worlds of a comparison: models learned from the log of a training, a plant with a law of arrivals.
 
     Parameters
@@ -41,7 +41,7 @@ def worlds(family: str, training: int, episodes: int = 100, phase: str = "before
         As `netrollout.make` takes them for serverless.
     """
     base, model = (farm_model(when, change, log, training) for when in ("before", phase))
-    return Context(base, model, farm_plant(family, phase, change, episodes), training)
+    return Worlds(base, model, farm_plant(family, phase, change, episodes), training)
 
 
 def bounds(family: str, episodes: int = 100, seed: int = 0, phase: str = "before", change: str = "double") -> Values:

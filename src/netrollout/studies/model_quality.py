@@ -21,11 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from netrollout.baselines.queues import Hpa
-from netrollout.catalog import Context, policy_table
-from netrollout.catalog.daily import LOG_ROUTING
-from netrollout.catalog.realise import MODEL_WINDOWS, rows, split
-from netrollout.catalog.scenario import Phase, load_scenario
+from netrollout.catalog import Worlds, policy_table
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
 from netrollout.experiment import Row, Values, exactly
 from netrollout.models import Forest, bootstrap_visits, certain, make_surrogate, tabulate
@@ -33,8 +29,12 @@ from netrollout.models.demands import collect, learn_queues
 from netrollout.rollout import rollout_table
 from netrollout.rollout.truncated import simulate_returns
 from netrollout.seeding import spawn
-from netrollout.systems.mesh import Mesh
-from netrollout.types import Floats, InputError, Ints, Policy, State, Surrogate, System
+from netrollout.systems.mesh.dynamics import Mesh
+from netrollout.systems.mesh.realise import MODEL_WINDOWS, rows, split
+from netrollout.systems.mesh.scenario import load_scenario
+from netrollout.systems.queues.policies import Hpa
+from netrollout.systems.queues.realise import LOG_ROUTING
+from netrollout.types import Floats, InputError, Ints, Phase, Policy, State, Surrogate, System
 
 VARIANTS = (
     "forest", "forest, r(E d)", "forest, 10 trees", "forest, 40 trees", "forest, 1 visit", "forest, half the settings",
@@ -42,12 +42,12 @@ VARIANTS = (
 )  # fmt: skip
 
 
-def graded(worlds: Context, name: str, variant: str, seed: int, refit: int) -> Context:
+def graded(worlds: Worlds, name: str, variant: str, seed: int, refit: int) -> Worlds:
     """Return worlds after a change with a model of graded quality as the newest.
 
     Parameters
     ----------
-    worlds : Context
+    worlds : Worlds
         Of the scenario after its change.
     name : str
         ``mesh-s1``, ``mesh-s2`` or ``mesh-s3``.
@@ -91,7 +91,7 @@ def _variant(name: str, variant: str, plant: Mesh, seed: int, refit: int) -> Mes
     return plant.with_response(certain(table) if what == "r(E d)" else table)
 
 
-def errors(worlds: Context) -> Values:
+def errors(worlds: Worlds) -> Values:
     """Return what a model is wrong by: means over all states, N = 1.
 
     Returns
@@ -112,7 +112,7 @@ def errors(worlds: Context) -> Values:
     }
 
 
-def on_both(worlds: Context) -> Callable[[Any], Values]:
+def on_both(worlds: Worlds) -> Callable[[Any], Values]:
     """Judge a table's mean value over states on the ``model`` and on the ``plant``."""
     of = {"model": exactly().of(replace(worlds, plant=worlds.model)), "plant": exactly().of(worlds)}
     return lambda table: {side: judge(table)["mean"] for side, judge in of.items()}
@@ -135,12 +135,12 @@ def lookaheads(steps: Sequence[int], noise: float, seed: int, refit: int) -> dic
     return {(key, ahead): made[key](ahead) for key in order for ahead in steps}
 
 
-def _certain(steps: int, worlds: Context) -> Ints:
+def _certain(steps: int, worlds: Worlds) -> Ints:
     sure = MDP.from_system(worlds.model.with_response(certain(worlds.model.response)))
     return rollout_table(sure, policy_table("optimal", worlds), lookahead=steps, terminal="zero")
 
 
-def _noisy(steps: int, noise: float, seed: int, refit: int, worlds: Context) -> Ints:
+def _noisy(steps: int, noise: float, seed: int, refit: int, worlds: Worlds) -> Ints:
     mdp, rng = MDP.from_system(worlds.model), spawn(seed, "noise", refit)
     best = policy_iteration(mdp).value
     value = best + noise * best.std() * rng.standard_normal(len(best))
@@ -191,7 +191,7 @@ def _returns_of(system: System, base: Policy, x: State, horizon: int) -> Callabl
     return returns
 
 
-def from_log(worlds: Context, cycles: int, seed: int) -> Context:
+def from_log(worlds: Worlds, cycles: int, seed: int) -> Worlds:
     """Return S4's worlds with the newest model learned from a log of so many control cycles of the plant."""
     log = collect(worlds.plant, Hpa(worlds.plant, p=LOG_ROUTING), cycles, seed)
     return replace(worlds, model=learn_queues(worlds.base, log))

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from netrollout.catalog.scenario import Phase, load_scenario
 from netrollout.models import MeanForest
-from netrollout.systems.mesh import Mesh, ResponseTable
+from netrollout.systems.mesh.dynamics import Mesh, ResponseTable
+from netrollout.systems.mesh.scenario import load_scenario
 from netrollout.traces import read_kth
+from netrollout.types import Phase
 
 LOAD = 5.0  # requests in a window of 5 s
 

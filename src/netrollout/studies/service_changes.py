@@ -11,26 +11,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netrollout.baselines.mesh import static_table
 from netrollout.batch import joint_actions
-from netrollout.catalog import Context, context, policy_table
-from netrollout.catalog.policies import lift, stale_value
+from netrollout.catalog import Worlds, context, policy_table
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
 from netrollout.learn import learner, learning_curve, tabulate, train
+from netrollout.makers import lift, stale_value
 from netrollout.models import certain
 from netrollout.policies import PolicyName
 from netrollout.rollout import rollout_table
-from netrollout.systems.mesh import Mesh
+from netrollout.systems.mesh.dynamics import Mesh
+from netrollout.systems.mesh.policies import static_table
 from netrollout.types import Floats, Ints, Policy
 
 
-def undiscounted(ppo: str, worlds: Context) -> Ints:
+def undiscounted(ppo: str, worlds: Worlds) -> Ints:
     """Return what the published code runs around a trained base, the table (S,) of `undiscounted_table`."""
     critic = stale_value(PolicyName.parse(ppo), worlds)
     return undiscounted_table(MDP.from_system(worlds.model), policy_table(ppo, worlds), critic)
 
 
-def certainty_equivalent(worlds: Context) -> Ints:
+def certainty_equivalent(worlds: Worlds) -> Ints:
     """Return the optimum (S,) of the newest model with r(E d), the reward of the mean, in place of E r(d)."""
     model = worlds.model
     return policy_iteration(MDP.from_system(model.with_response(certain(model.response)))).policy

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from netrollout.baselines.lattice import relaxation_bound
-from netrollout.catalog import Context, policy_table
+from netrollout.catalog import Worlds, policy_table
 from netrollout.dp import MDP
 from netrollout.experiment import Row, Values
 from netrollout.policies import RandomPolicy
 from netrollout.rollout import MultiagentRollout, TruncatedRollout, fortified_table, multiagent_table, rollout_table
 from netrollout.seeding import spawn
 from netrollout.systems.fleet import Alone, Fleet
+from netrollout.systems.queues.lattice import relaxation_bound
 
 FLEET_HORIZON, FLEET_SAMPLES = 10, 8
 MOST_JOINT = 4  # components up to which all joint actions are compared
@@ -49,7 +49,7 @@ def _ahead(steps: int) -> Kind:
 
 
 def _planned(base: Row, kind: Kind) -> Row:
-    def row(worlds: Context) -> Any:
+    def row(worlds: Worlds) -> Any:
         table = policy_table(base, worlds) if isinstance(base, str) else base(worlds)
         return kind(_process(worlds.model), worlds.model.levels, table)
 
@@ -64,16 +64,16 @@ def _process(system: Any) -> MDP:
 def bound(seeds: Sequence[int]) -> Row:
     """Return the row of what nobody on S4 exceeds in the episodes of these seeds: rewards alone."""
 
-    def row(worlds: Context) -> Values:
+    def row(worlds: Worlds) -> Values:
         return {"mean_reward": relaxation_bound(worlds.plant, seeds, discount=1.0) / worlds.plant.horizon}
 
     return row
 
 
-def fleet(components: int, decisions: int, seed: int) -> Context:
+def fleet(components: int, decisions: int, seed: int) -> Worlds:
     """Return worlds of a fleet of queues: it is planned and judged on one system, episodes of `decisions` cycles."""
     system = Fleet(components=components, horizon=decisions)
-    return Context(system, system, system, seed)
+    return Worlds(system, system, system, seed)
 
 
 def fleet_rows(components: int) -> dict[str, Row]:
@@ -89,7 +89,7 @@ def fleet_rows(components: int) -> dict[str, Row]:
 
 
 def _around(kind: Any, stream: str, **how: Any) -> Row:
-    def row(worlds: Context) -> Any:
+    def row(worlds: Worlds) -> Any:
         rng = spawn(worlds.seed, stream)
         return kind(worlds.model, Alone(worlds.model), rng, FLEET_HORIZON, FLEET_SAMPLES, **how)
 

@@ -27,7 +27,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netrollout.batch import BatchPolicy
+from netrollout.family import Family
 from netrollout.types import Bools, Floats, InputError, Ints, Step
+
+FAMILY = Family(
+    room=__name__,
+    systems={"fleet": "queues that share one budget of workers; joint actions cannot be listed for many"},
+    units={"waiting": "requests", "workers": "workers", "over": "workers"},
+    control="workers of each queue",
+)
 
 MOST_WORKERS = 4
 MOST_WAITING = 15
@@ -237,3 +245,8 @@ class Alone(BatchPolicy):
         more = (x.waiting > x.workers) & (x.workers < MOST_WORKERS)
         fewer = (x.waiting == 0) & (x.workers > 1)
         return 1 + more.astype(np.int64) - fewer, state
+
+
+def plant(*, components: int = 2) -> Fleet:
+    """Return a fleet of some queues."""
+    return Fleet(components=components)

@@ -1,4 +1,4 @@
-"""The requests of one control cycle, one by one: the inner loop of `netrollout.systems.queues`.
+"""The requests of one control cycle, one by one: the inner loop of `netrollout.systems.queues.dynamics`.
 
 Each of a node's c workers has a time at which it will have finished all that was given to it; a request is given to the
 worker that gets free first, which is what one queue before all of them does (Kiefer & Wolfowitz 1955).  Arrivals are

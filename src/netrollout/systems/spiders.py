@@ -30,11 +30,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netrollout.batch import BatchPolicy
-from netrollout.types import Bools, Floats, InputError, Ints, Step
+from netrollout.family import Family
+from netrollout.types import MOST_STATES, Bools, Floats, InputError, Ints, Step
+
+FAMILY = Family(
+    room=__name__,
+    systems={"spiders": "spiders hunt flies on a line; each chooses for itself, all for one reward"},
+    units={"caught": "flies"},
+    control="step of each spider",
+    ends=True,
+)
 
 MOVES = np.array([[0, 0], [-1, 0], [1, 0], [0, -1], [0, 1]])  # rows, columns: stay, up, down, left, right
 STAY, UP, DOWN, LEFT, RIGHT = range(5)
-MOST_STATES = 1_000_000  # that are listed
 
 
 class SpiderState(NamedTuple):
@@ -238,3 +246,8 @@ class Nearest(BatchPolicy):
         along_column = np.where(down < 0, UP, np.where(down > 0, DOWN, STAY))
         u = np.where(right < 0, LEFT, np.where(right > 0, RIGHT, along_column))
         return np.where(gone.all(axis=2), STAY, u).astype(np.int64), state
+
+
+def plant(*, restless: float = 0.0) -> Spiders:
+    """Return two spiders between two flies on a line."""
+    return Spiders(restless=restless)

@@ -25,7 +25,7 @@ from scipy.special import ndtri
 
 from netrollout.seeding import spawn
 from netrollout.systems.compiled import compiled
-from netrollout.systems.queues import MOST, MOST_LATE, Pattern, QueueMesh, QueueState
+from netrollout.systems.queues.dynamics import MOST, MOST_LATE, Pattern, QueueMesh, QueueState
 from netrollout.systems.requests import uniform
 from netrollout.types import Floats, InputError, Ints, Step
 

@@ -8,7 +8,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from netrollout.family import Family
 from netrollout.types import Bools, Floats, Ints, Step
+
+FAMILY = Family(
+    room=__name__,
+    systems={"walk": "a walk on a line with a known optimum (for tests and first steps)"},
+    units={"place": "place"},
+    control="step",
+)
 
 
 class ToyState(NamedTuple):
@@ -101,3 +109,8 @@ class Walk:
         w = np.array([[n, s] for n in (0.25, 0.75) for s in (self.slip / 2, (1 + self.slip) / 2)])
         p = np.array([0.5 * q for _ in range(2) for q in (self.slip, 1 - self.slip)])
         return w, p
+
+
+def plant() -> Walk:
+    """Return the walk between two places."""
+    return Walk()

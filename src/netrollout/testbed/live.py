@@ -21,9 +21,9 @@ import numpy as np
 
 from netrollout.adapt import Window, moved
 from netrollout.seeding import spawn
-from netrollout.systems.mesh import Mesh as Grid
-from netrollout.systems.mesh import MeshState
-from netrollout.systems.queues import Pattern
+from netrollout.systems.mesh.dynamics import Mesh as Grid
+from netrollout.systems.mesh.dynamics import MeshState
+from netrollout.systems.queues.dynamics import Pattern
 from netrollout.testbed.mesh import Mesh
 from netrollout.testbed.processes import MeshError
 from netrollout.types import InputError, Ints
@@ -74,7 +74,7 @@ class LivePlant:
 
     Parameters
     ----------
-    grid : Mesh of `netrollout.systems.mesh`
+    grid : Mesh of `netrollout.systems.mesh.dynamics`
         Controls, loads, and the law by which the load moves once it does.
     demand : dict of service to mean CPU s of a request at first
     change : Change

@@ -1,21 +1,14 @@
 """The serverless autoscaling system: workloads, the task farm, its reward, and the replay of recorded episodes."""
 
-from netrollout.systems.serverless.farm import OBSERVATION, Farm, FarmState
-from netrollout.systems.serverless.replay import Episode, final_qos, replay
-from netrollout.systems.serverless.reward import Reward
-from netrollout.systems.serverless.speedup import runtime
-from netrollout.systems.serverless.tasks import Bank, bank, seeded
+from netrollout.family import Family
 
-__all__ = [
-    "OBSERVATION",
-    "Bank",
-    "Episode",
-    "Farm",
-    "FarmState",
-    "Reward",
-    "bank",
-    "final_qos",
-    "replay",
-    "runtime",
-    "seeded",
-]
+FAMILY = Family(
+    room=__name__,
+    systems={"serverless": "a task farm: deadlines met by more or fewer workers; three changes"},
+    ids={"netrollout/Serverless-v0": "serverless"},
+    units={"completed": "tasks", "violations": "tasks", "arrivals": "tasks", "queue": "tasks", "qos": "share",
+           "workers": "workers", "applied": "workers", "requested": "changes", "reward_*": "reward"},
+    control="workers",
+    hidden=True,
+    ends=True,
+)  # fmt: skip

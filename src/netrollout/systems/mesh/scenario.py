@@ -10,10 +10,10 @@ from typing import Any, Literal, cast
 import numpy as np
 import yaml
 
-from netrollout.systems.mesh import Control, Mesh, MeshState, Objective, ResponseTable
-from netrollout.types import Floats, InputError
+from netrollout.systems.mesh.dynamics import Control, Mesh, MeshState, Objective, ResponseTable
+from netrollout.types import Floats, InputError, Phase
 
-Phase = Literal["before", "after"]
+Source = Literal["testbed", "kth"]  # the shipped traces, or the published ones where fetched
 KEYS = {"name", "system", "services", "controls", "load", "objective", "change", "start", "horizon", "discount",
         "trace", "plant"}  # fmt: skip
 
@@ -78,7 +78,7 @@ def load_scenario(name: str, source: str = "testbed") -> Scenario:
         If there is no such scenario for this source, or the file has a key that is unknown or missing.
     """
     stem = name if source == "testbed" else f"{name}-{source}"
-    file = resources.files("netrollout") / "scenarios" / f"{stem}.yml"
+    file = resources.files("netrollout.systems.mesh") / "scenarios" / f"{stem}.yml"
     if not file.is_file():
         raise InputError(f"{name} has no scenario for source {source!r}: no published trace belongs to it")
     return parse_scenario(cast(dict[str, Any], yaml.safe_load(file.read_text(encoding="utf-8"))), f"{stem}.yml")

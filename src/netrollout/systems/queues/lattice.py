@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from netrollout.batch import BatchPolicy, joint_actions
 from netrollout.seeding import spawn
-from netrollout.systems.queues import MOST, START_CYCLES, QueueMesh, QueueState, shared
+from netrollout.systems.queues.dynamics import MOST, START_CYCLES, QueueMesh, QueueState, shared
 from netrollout.systems.requests import serve
 from netrollout.types import Floats, InputError, Ints
 

@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from netrollout.systems.mesh import INCREMENTS, Control, level_of
+from netrollout.systems.mesh.dynamics import INCREMENTS, Control, level_of
 from netrollout.systems.requests import serve
 from netrollout.types import Bools, Floats, InputError, Ints, Step
 

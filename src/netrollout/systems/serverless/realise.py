@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache, lru_cache
 from importlib import resources
+from typing import Literal
 
 import yaml
 
 from netrollout.models.farm import FluidModel, QueueModel, learned
 from netrollout.seeding import SEEDS, spawn
-from netrollout.systems.serverless import Bank, Farm, bank
-from netrollout.systems.serverless.farm import durations
+from netrollout.systems.serverless.farm import Farm, durations
+from netrollout.systems.serverless.tasks import Bank, bank
 from netrollout.systems.workload import (
     PUBLISHED,
-    Phase,
     Workload,
     family,
     faster,
@@ -28,12 +28,14 @@ from netrollout.systems.workload import (
     published,
     shuffled,
 )
-from netrollout.types import InputError
+from netrollout.systems.workload import Phase as Busy
+from netrollout.types import InputError, Phase
 
 FIRST_OF_LOGS = 10_000  # seed; those below are judged
-LOGS = ("mixed", "published")
+Law = Literal["published", "shuffled", "intended", "flash", "diurnal", "bursty"]
+Altered = Literal["double", "cold", "rise"]
 
-LAWS: dict[str, Callable[[int, Sequence[Phase]], Workload]] = {
+LAWS: dict[str, Callable[[int, Sequence[Busy]], Workload]] = {
     "published": published,
     "shuffled": lambda seed, phases: published(seed, shuffled(seed, phases)),
     "intended": intended,
@@ -93,13 +95,62 @@ class LoggedQueue(QueueModel):
 @cache
 def load_serverless() -> Scenario:
     """Read the scenario file."""
-    text = yaml.safe_load((resources.files("netrollout") / "scenarios" / "serverless.yml").read_text(encoding="utf-8"))
+    text = yaml.safe_load(
+        (resources.files("netrollout.systems.serverless") / "scenario.yml").read_text(encoding="utf-8")
+    )
     load = text["workload"]
     return Scenario(
         text["name"], text["workers"], tuple(text["scale_up"]), text["horizon"], text["discount"],
         tuple(load["trained"]), tuple(load["held_out"]), load["judged"], load["log"], text["rollout"],
         text["learning"], {name: Change(**factors) for name, factors in text["change"].items()},
     )  # fmt: skip
+
+
+def plant(*, workload: Law = "published", phase: Phase = "before", change: Altered = "double") -> Farm:
+    """Return what really happens in a phase.
+
+    Parameters
+    ----------
+    workload : str
+        Law of the arrivals.
+    phase : str
+    change : str
+        ``double`` (service times), ``cold`` (slow starts) or ``rise`` (arrivals).
+    """
+    return farm_plant(workload, phase, change)
+
+
+def model(
+    *,
+    phase: Phase = "before",
+    change: Altered = "double",
+    log: Literal["mixed", "published"] = "mixed",
+    seed: int = 0,
+    refit: int | None = None,
+) -> LoggedQueue:
+    """Return the model of a phase, learned from its own log; each seed and refit is another log.
+
+    Parameters
+    ----------
+    phase, change
+        As of `plant`.
+    log : str
+        Whether it was learned from all laws that may be learned from (``mixed``) or from the one of the ``published``
+        farm, where every episode has the same phases.
+    seed, refit
+        Number of the log.
+    """
+    return farm_model(phase, change, log, seed, refit)
+
+
+def outline() -> Farm:
+    """Return a farm without drawing the judged workloads."""
+    return Farm()
+
+
+def lengths() -> dict[str, int]:
+    """Return the episodes or steps of each learner, where its name does not say."""
+    return load_serverless().learning
 
 
 def farm_plant(workload: str, phase: str, change: str, workloads: int | None = None) -> Farm:

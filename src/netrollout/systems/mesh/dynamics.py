@@ -27,6 +27,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from netrollout.batch import joint_index
 from netrollout.types import Bools, Floats, InputError, Ints, Step
 
 INCREMENTS = (-1.0, 0.0, 1.0)
@@ -335,3 +336,16 @@ class Mesh:
     def with_response(self, response: ResponseTable) -> Mesh:
         """Return the same mesh with another response: what a learned model replaces, and nothing else."""
         return replace(self, response=response)
+
+
+def hold_table(mesh: Mesh, setting: Ints) -> Ints:
+    """Return the table (S,) that moves every control one level a cycle towards `setting` and holds it there.
+
+    Parameters
+    ----------
+    mesh : Mesh
+    setting : (M,) int
+        Target level of each control, or (S, M) one target per state.
+    """
+    move = np.sign(np.asarray(setting) - mesh.states().setting) + 1
+    return joint_index(move.astype(np.int64), mesh.levels)

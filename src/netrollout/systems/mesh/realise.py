@@ -14,17 +14,64 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from netrollout.catalog.scenario import Phase, Scenario
 from netrollout.models import bootstrap_visits, make_surrogate, tabulate
 from netrollout.seeding import spawn
-from netrollout.systems.mesh import Mesh, ResponseTable
+from netrollout.systems.mesh.dynamics import Mesh, ResponseTable
+from netrollout.systems.mesh.scenario import Scenario, Source, load_scenario
 from netrollout.traces import read_kth, response_times, shipped
-from netrollout.types import Floats, InputError, Ints, Surrogate
+from netrollout.types import Floats, InputError, Ints, Phase, Surrogate
 
-SOURCES = ("testbed", "kth")
+Regressor = Literal["forest", "mean-forest", "linear", "boosting", "queueing", "table"]
 ROUTE_TIMEOUT = {"mesh": 5.0, "kth": 20.0}  # s
 BLOCK = 5  # windows
 MODEL_WINDOWS = 25  # equally likely window means of the model at each grid point
+
+
+def plant(name: str, *, source: Source = "testbed", phase: Phase = "before", seed: int = 0) -> Mesh:
+    """Return what really happens: held-out visits.
+
+    Parameters
+    ----------
+    name : str
+    source : str
+        ``testbed`` (the shipped traces) or ``kth`` (the published traces, where fetched).
+    phase : str
+    seed : int
+        Of the regressor that stands in where the design is thin.
+    """
+    scenario = load_scenario(name, source)
+    return scenario.mesh(phase, plant_response(scenario, phase, seed))
+
+
+def model(
+    name: str,
+    *,
+    source: Source = "testbed",
+    phase: Phase = "before",
+    surrogate: Regressor = "forest",
+    seed: int = 0,
+    refit: int | None = None,
+) -> Mesh:
+    """Return what was learned from the other visits.
+
+    Parameters
+    ----------
+    name, source, phase
+        As of `plant`.
+    surrogate : str
+        Which regressor the model is.
+    seed : int
+        Of the regressor and of the bootstrap.
+    refit : int or None
+        Number of a bootstrap resample of the visits; None takes them as they are.
+    """
+    scenario = load_scenario(name, source)
+    return scenario.mesh(phase, model_response(scenario, phase, surrogate, seed, refit))
+
+
+def outline(name: str) -> Mesh:
+    """Return the mesh of the published grid without any response: no trace is read."""
+    return load_scenario(name).mesh("after")
 
 
 def rows(scenario: Scenario, phase: Phase) -> pd.DataFrame:

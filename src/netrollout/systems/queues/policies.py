@@ -1,21 +1,33 @@
 """Baselines of the queues of S4 and S5: settings that are held, rules, staffing ahead, and Kubernetes' autoscaler.
 
+Rollouts are simulated (a cycle's requests cannot be listed), the optimum is that of the lattice
+(`netrollout.systems.queues.lattice`), and ``terminal`` is ``zero``, ``lattice`` (the newest model's) or ``stale`` (that
+of the model from before the change).
+
 Batch letters: B lanes, W cycles of the autoscaler's memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netrollout.batch import BatchPolicy
+from netrollout.makers import Worlds, make_policy, maker
+from netrollout.policies import PolicyName
+from netrollout.rollout import MultiagentRollout, TruncatedRollout, best, constrained, safe
 from netrollout.seeding import spawn
-from netrollout.systems.queues import MOST, QueueMesh
+from netrollout.systems.queues.dynamics import MOST, MOST_LATE, QueueMesh
+from netrollout.systems.queues.lattice import Lattice
 from netrollout.types import Floats, InputError, Ints, Policy
+
+HORIZON, SAMPLES = 4, 16  # of a rollout, unless its name says otherwise; fixed before rollout was run (mesh-s4.yml)
+ERRORS = 2.0  # standard errors by which a gain must differ from zero for `safe`
+Terminal = Literal["zero", "lattice", "stale"]
 
 
 class Hold(BatchPolicy):
@@ -108,7 +120,7 @@ class Threshold(BatchPolicy):
     def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return actions (B, 2)."""
         x = self._system.state_of(observation)
-        workers = np.where(x.late > 0.05, 1, np.where(x.busy < self._idle, -1, 0))
+        workers = np.where(x.late > MOST_LATE, 1, np.where(x.busy < self._idle, -1, 0))
         return _actions(x.setting, self._p, workers), state
 
 
@@ -232,3 +244,143 @@ def best_static(system: QueueMesh, seeds: Sequence[int] = range(16)) -> Ints:
 def _best_static(system: QueueMesh, seeds: Sequence[int]) -> tuple[int, ...]:
     means = statics(system, seeds)
     return tuple(int(level) for level in np.unravel_index(int(means.argmax()), means.shape))
+
+
+@lru_cache(maxsize=8)
+def lattice(system: QueueMesh) -> Lattice:
+    """Return the solved lattice of a system; it takes seconds, so the last few are kept."""
+    return Lattice(system)
+
+
+@maker("static", "queues")
+def static(worlds: Worlds, **setting: float) -> Policy:
+    """Walk to a setting and hold it: the best of the base model, or the one that is named."""
+    return Hold(worlds.base, worlds.base.setting(setting) if setting else best_static(worlds.base))
+
+
+@maker("hpa", "queues")
+def hpa(
+    worlds: Worlds,
+    *,
+    target: float | None = None,
+    tolerance: float | None = None,
+    window: int | None = None,
+    p: float | None = None,
+    tuned: bool = False,
+) -> Policy:
+    """Autoscale as Kubernetes does; tuned: with the target and the routing that earn most on the base model."""
+    options = {"target": target, "tolerance": tolerance, "window": window, "p": p}
+    given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    if tuned and given:
+        raise InputError("policy hpa: tuned=true chooses target and routing; leave the other options out")
+    return tuned_hpa(worlds.base) if tuned else Hpa(worlds.base, **given)
+
+
+@maker("predictive", "queues")
+def predictive(worlds: Worlds) -> Policy:
+    """Staff for the load that is to come, on what the base model believes."""
+    return Predictive(worlds.base)
+
+
+@maker("hold", "queues")
+def hold(worlds: Worlds) -> Policy:
+    """Stay where it is, so that ``rollout(hold, horizon=6)`` is model predictive control."""
+    return Stay()
+
+
+@maker("reactive", "queues")
+def reactive(worlds: Worlds) -> Policy:
+    """Follow the rule of `Threshold`."""
+    return Threshold(worlds.plant)
+
+
+@maker("optimal", "queues")
+def optimal(worlds: Worlds) -> Policy:
+    """Plan on the lattice of the base model."""
+    return lattice(worlds.base)
+
+
+@maker("oracle", "queues")
+def oracle(worlds: Worlds) -> Policy:
+    """Plan on the lattice of the plant."""
+    return lattice(worlds.plant)
+
+
+@maker("greedy", "queues")
+def greedy(worlds: Worlds) -> Policy:
+    """Maximise the expected reward of the coming cycle (myopic), by simulation."""
+    return _ahead(worlds.base, worlds, "greedy", SAMPLES, None)
+
+
+@maker("lookahead", "queues")
+def lookahead(worlds: Worlds, *, value: Terminal = "lattice", samples: int = SAMPLES) -> Policy:
+    """Look one cycle ahead on the newest model and close with a value; there is no base policy."""
+    return _ahead(worlds.model, worlds, "rollout", samples, _value(value, worlds))
+
+
+def _ahead(
+    system: QueueMesh, worlds: Worlds, stream: str, samples: int, value: Callable[[Any], Floats] | None
+) -> Policy:
+    """Return one-step lookahead; a tie goes to walking to the best static setting."""
+    base = Hold(system, best_static(system))
+    return TruncatedRollout(system, base, spawn(worlds.seed, stream), 0, samples, value)
+
+
+@maker("rollout", "queues")
+def rollout(
+    worlds: Worlds,
+    inner: PolicyName,
+    *,
+    terminal: Terminal = "zero",
+    horizon: int = HORIZON,
+    samples: int = SAMPLES,
+    select: Literal["best", "safe", "constrained"] = "best",
+    halving: bool = False,
+) -> Policy:
+    """Improve a policy by simulation on the newest model.
+
+    Parameters
+    ----------
+    worlds, inner
+    terminal, horizon, samples
+        Of a path.
+    select : str
+        ``safe`` leaves the base only for a gain beyond its sampling error, ``constrained`` takes the best among the
+        actions that are expected to keep the share of late requests within the plant's limit.
+    halving : bool
+        Spend the same number of paths by sequential halving.
+    """
+    limit = MOST_LATE * (worlds.model.discount ** np.arange(horizon + 1)).sum()
+    chosen = {"best": best, "safe": safe(0.0, ERRORS), "constrained": constrained(limit)}[select]
+    base, rng = make_policy(inner, worlds), spawn(worlds.seed, "rollout")
+    return TruncatedRollout(
+        worlds.model,
+        base,
+        rng,
+        horizon,
+        samples,
+        _value(terminal, worlds),
+        select=chosen,
+        halving=halving,
+        watch="late",
+    )
+
+
+@maker("multiagent", "queues")
+def multiagent(
+    worlds: Worlds,
+    inner: PolicyName,
+    *,
+    terminal: Terminal = "zero",
+    horizon: int = HORIZON,
+    samples: int = SAMPLES,
+) -> Policy:
+    """Improve a policy component by component, by simulation on the newest model."""
+    base, rng = make_policy(inner, worlds), spawn(worlds.seed, "multiagent")
+    return MultiagentRollout(worlds.model, base, rng, horizon, samples, _value(terminal, worlds))
+
+
+def _value(terminal: Terminal, worlds: Worlds) -> Callable[[Any], Floats] | None:
+    if terminal == "zero":
+        return None
+    return lattice(worlds.model if terminal == "lattice" else worlds.base).value

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib import resources
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
-from netrollout.baselines.queues import Hpa
 from netrollout.models.demands import collect, learn_queues
-from netrollout.systems.mesh import Control
-from netrollout.systems.queues import Pattern, QueueMesh
+from netrollout.systems.mesh.dynamics import Control
+from netrollout.systems.queues.dynamics import Pattern, QueueMesh
+from netrollout.systems.queues.policies import Hpa
+from netrollout.types import Phase
 
+Change = Literal["heavier", "slower", "shifted"]
 LOG_ROUTING = 0.8  # so that both nodes meet requests
 
 
@@ -43,7 +45,9 @@ class Daily:
 @cache
 def load_daily(name: str = "mesh-s4") -> Daily:
     """Read the scenario file."""
-    text = yaml.safe_load((resources.files("netrollout") / "scenarios" / f"{name}.yml").read_text(encoding="utf-8"))
+    text = yaml.safe_load(
+        (resources.files("netrollout.systems.queues") / "scenarios" / f"{name}.yml").read_text(encoding="utf-8")
+    )
     controls = tuple(Control(key, tuple(map(float, value["levels"]))) for key, value in text["controls"].items())
     before = QueueMesh(
         name=text["name"],
@@ -61,6 +65,23 @@ def _changed(before: QueueMesh, what: dict[str, Any]) -> QueueMesh:
     if "demand" in what:
         return replace(before, demand=tuple(what["demand"]))
     return replace(before, pattern=replace(before.pattern, **what))
+
+
+def plant(*, phase: Phase = "before", change: Change = "heavier") -> QueueMesh:
+    """Return what really happens in a phase.
+
+    Parameters
+    ----------
+    phase : str
+    change : str
+        ``heavier`` (both nodes), ``slower`` (node 1) or ``shifted`` (the day).
+    """
+    return load_daily().plant(phase, change)
+
+
+def model(*, phase: Phase = "before", change: Change = "heavier", seed: int = 0, refit: int | None = None) -> QueueMesh:
+    """Return the model of a phase, learned from its own log; each seed and refit is another log."""
+    return daily_model(phase, change, seed, refit)
 
 
 @lru_cache(maxsize=64)

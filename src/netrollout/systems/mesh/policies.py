@@ -1,4 +1,4 @@
-"""Baselines of the mesh, each as a table of joint actions (S,).
+"""Baselines of the mesh, each as a table of joint actions (S,), and their names.
 
 Batch letters: S states, A joint actions, M controls, G grid points.
 """
@@ -10,9 +10,10 @@ import numpy as np
 from netrollout.batch import joint_actions, joint_index
 from netrollout.dp.mdp import MDP
 from netrollout.dp.solve import greedy
-from netrollout.policies import hold_table
-from netrollout.systems.mesh import Mesh
-from netrollout.types import Ints
+from netrollout.makers import Worlds, maker, tabulated
+from netrollout.policies import TablePolicy
+from netrollout.systems.mesh.dynamics import Mesh, hold_table
+from netrollout.types import Ints, Policy
 
 
 def best_static(mesh: Mesh) -> Ints:
@@ -52,3 +53,16 @@ def reactive_table(mesh: Mesh) -> Ints:
 
 def _hold_action(mesh: Mesh) -> int:
     return int(np.flatnonzero((joint_actions(mesh.levels) == 1).all(axis=1))[0])
+
+
+@maker("static", "mesh")
+def static(worlds: Worlds, **setting: float) -> Policy:
+    """Walk to a setting and hold it: the best of the base model, or the one that is named."""
+    base = worlds.base
+    return tabulated(hold_table(base, base.setting(setting)) if setting else static_table(base), worlds)
+
+
+@maker("reactive", "mesh")
+def reactive(worlds: Worlds) -> Policy:
+    """Follow the rule of `reactive_table`, on what the plant shows."""
+    return TablePolicy(worlds.plant, reactive_table(worlds.plant))

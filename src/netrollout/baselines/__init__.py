@@ -1,1 +1,0 @@
-"""Published heuristics, best static settings, oracles and bounds of each system."""
