@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from threading import Timer
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -49,6 +53,25 @@ def target(option: str, help: str) -> Any:
     return typer.Option(option, metavar="FILE", help=help, callback=_writable)
 
 
+def _load(path: Path | None) -> Path | None:
+    """Run a Python file as the module of its name."""
+    if path is None:
+        return None
+    if not path.is_file() or path.suffix != ".py" or not path.stem.isidentifier():
+        raise InputError(f"--load {path}: expected a Python file that is there, such as my_system.py")
+    found = find_spec(path.stem)
+    if found is not None and Path(str(found.origin)).resolve() != path.resolve():
+        raise InputError(f"--load {path}: {path.stem} is the name of another module; rename the file")
+    spec = cast(ModuleSpec, spec_from_file_location(path.stem, path))
+    module = sys.modules[path.stem] = module_from_spec(spec)
+    cast(Loader, spec.loader).exec_module(module)
+    return path
+
+
+Load = Annotated[
+    Path | None,
+    typer.Option("--load", metavar="FILE.py", help="Run this file before; it registers your systems.", callback=_load),
+]
 JsonFile = Annotated[Path | None, target("--json", "Also write the numbers here; - prints them alone.")]
 
 

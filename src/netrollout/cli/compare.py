@@ -9,6 +9,7 @@ from rich.table import Table
 
 from netrollout.cli.common import (
     JsonFile,
+    Load,
     Seeds,
     Settings,
     System,
@@ -29,6 +30,7 @@ def compare(
     settings: Settings = None,
     seeds: Seeds = 20,
     json: JsonFile = None,
+    load: Load = None,
 ) -> None:
     """Compare policies on paired episodes; differences are against the first."""
     if len(policies) < 2:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from netrollout.cli.common import (
     JsonFile,
+    Load,
     Seeds,
     Settings,
     System,
@@ -80,6 +81,7 @@ def evaluate(
     settings: Settings = None,
     seeds: Seeds = 20,
     json: JsonFile = None,
+    load: Load = None,
 ) -> None:
     """Plan or train a policy on the system's model and judge it on the plant."""
     [name], judgement = judged(system, [policy], settings, seeds)

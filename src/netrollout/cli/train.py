@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netrollout.cli.common import Settings, System, notice, parse_settings, target, write_json
+from netrollout.cli.common import Load, Settings, System, notice, parse_settings, target, write_json
 from netrollout.learn import (
     Curve,
     Learner,
@@ -42,6 +42,7 @@ def train(
     variant: Annotated[str | None, typer.Option("--variant", help="Named settings, such as published.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from FILE.checkpoint.")] = False,
     settings: Settings = None,
+    load: Load = None,
 ) -> None:
     """Train on the system's model, or on the log that the model was learned from, where the system keeps one.
 
