@@ -109,12 +109,10 @@ def resolved(name: PolicyName, family: Family) -> tuple[Callable[..., Any], dict
     InputError
         If the family has no such name, it has no such option, or a value does not fit (near ones are suggested).
     """
-    family.part("policies")
-    here = MAKERS.get(name.head, {})
-    function = here.get(family.name, here.get("*"))
+    function = makers_of(family).get(name.head)
     if function is None:
         raise InputError(f"policy {name}: {_elsewhere(name.head, family)}")
-    if _acts(function) != (name.inner is not None):
+    if acts(function) != (name.inner is not None):
         wants = "acts on no policy" if name.inner else f"needs a policy to act on, such as {name.head}(random)"
         raise InputError(f"policy {name}: {name.head} {wants}")
     if name.inner is not None:
@@ -122,7 +120,15 @@ def resolved(name: PolicyName, family: Family) -> tuple[Callable[..., Any], dict
     return function, given(dict(name.options), options_of(function), f"policy {name}: on {family.name} {name.head}")
 
 
-def _acts(function: Callable[..., Any]) -> bool:
+def makers_of(family: Family) -> dict[str, Callable[..., Any]]:
+    """Return the makers that a family has, by the heads of names; its own take the place of the general ones."""
+    family.part("policies")
+    here = {head: of.get(family.name, of.get("*")) for head, of in MAKERS.items()}
+    return {head: function for head, function in here.items() if function is not None}
+
+
+def acts(function: Callable[..., Any]) -> bool:
+    """Say whether a maker acts on another policy."""
     return sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in inspect.signature(function).parameters.values()) > 1
 
 

@@ -99,3 +99,19 @@ def test_a_terminal_is_told_that_something_goes_on_and_a_file_is_not(monkeypatch
         with common.working("planning"):
             time.sleep(0.3)
         assert ("planning ..." in capsys.readouterr().err) == terminal
+
+
+@pytest.mark.parametrize(
+    ("system", "rows"),
+    [("mesh-s2", ["static │ CONTROL=VALUE", "rollout(POLICY) │ lookahead", "oracle │"]),
+     ("serverless", ["hpa │ target=0.7, window=8, tolerance=0.1", "retrain(POLICY) │ warm=false"])],
+)  # fmt: skip
+def test_policies_lists_names_options_and_defaults(system, rows, tmp_path):
+    done = run("policies", system, cwd=tmp_path)
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 0 and all(row in said for row in rows), done.stdout
+
+
+def test_policies_of_an_unknown_system_suggests_a_near_one(tmp_path):
+    done = run("policies", "mesh-s22", cwd=tmp_path)
+    assert done.returncode == 2 and "unknown system 'mesh-s22'; did you mean" in done.stderr

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from netrollout import __version__
-from netrollout.cli import adapt, compare, data, evaluate, export, serverless, systems, testbed, train
+from netrollout.cli import adapt, compare, data, evaluate, export, policies, serverless, systems, testbed, train
 from netrollout.types import InputError
 
 app = typer.Typer(name="netrollout", no_args_is_help=True, pretty_exceptions_enable=False)
@@ -31,6 +31,7 @@ def _about(
 
 
 app.command("systems")(systems.systems)
+app.command("policies")(policies.policies)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("adapt")(adapt.adapt)

@@ -1,0 +1,32 @@
+"""`netrollout policies`: what a policy may be called."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from netrollout.cli.common import Load, System
+
+
+def policies(system: System, load: Load = None) -> None:
+    """List the names of policies that a system has, their options and what these are by default."""
+    from netrollout.family import family_named
+    from netrollout.makers import acts, makers_of
+
+    table = Table("policy", "options and defaults", "what it does", title=f"policies of {system}")
+    for head, function in sorted(makers_of(family_named(system)).items()):
+        about = (inspect.getdoc(function) or "").partition("\n\n")[0]
+        table.add_row(f"{head}(POLICY)" if acts(function) else head, _options(function), " ".join(about.split()))
+    Console().print(table)
+
+
+def _options(function: Callable[..., Any]) -> str:
+    """Return the options of a maker as they are written; one without a default is decided by the system."""
+    words = inspect.signature(function).parameters.values()
+    named = [p.name if p.default in (None, "") else f"{p.name}={str(p.default).lower()}"
+             for p in words if p.kind is p.KEYWORD_ONLY]  # fmt: skip
+    return ", ".join([*named, *("CONTROL=VALUE" for p in words if p.kind is p.VAR_KEYWORD)])
