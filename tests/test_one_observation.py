@@ -4,17 +4,22 @@ import numpy as np
 import pytest
 
 from netrollout.catalog import context, make_policy
+from netrollout.family import family_named
 from netrollout.makers import MAKERS
-from netrollout.systems import mesh, queues, serverless, toy
+from netrollout.naming import options_of
+from netrollout.systems import allocation, edge, edge_published, mesh, queues, serverless, toy
 from netrollout.types import InputError
 
 SHORT = {"ppo": "ppo(steps=64)", "dqn": "dqn(steps=64)", "sarsa": "sarsa(episodes=2)",
          "qlearning": "qlearning(episodes=2)"}  # fmt: skip
 NAMES = [*SHORT.values(), "random", "static", "greedy", "reactive", "hpa", "keda", "sqrt", "up", "optimal", "oracle",
-         "lookahead", "predictive", "hold", "rollout(random)",
+         "lookahead", "predictive", "hold", "band", "hourly", "balance", "proportional", "drf", "priority",
+         "lp(horizon=2)", "rollout(random)",
          "rollout(hpa, horizon=2, samples=2)", "rollout(static, horizon=2, samples=2)",
          "rollout(greedy)", "multiagent(static, horizon=2, samples=2)", "multiagent(random)", "walk(static)",
          "retrain(static)"]  # fmt: skip
+ROOMS = (mesh, queues, serverless, edge, edge_published, allocation, toy)
+SYSTEMS = [name for room in ROOMS for name in room.FAMILY.systems]
 PER_SYSTEM = 4  # names at least; the walk has random, optimal, oracle and what acts on them
 
 
@@ -34,14 +39,15 @@ def same(a, b):
 
 
 def test_every_kind_of_name_is_tried():
-    for room in (mesh, queues, serverless):
+    for room in ROOMS:
         room.FAMILY.part("policies")
     assert {name.split("(")[0] for name in NAMES} == set(MAKERS)
 
 
-@pytest.mark.parametrize("system", [name for room in (mesh, queues, serverless, toy) for name in room.FAMILY.systems])
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_one_observation_is_answered_as_a_batch_of_one(system):
-    worlds = context(system) if system == "walk" else context(system, phase="after")
+    phased = "phase" in options_of(family_named(system).part("realise").plant)
+    worlds = context(system, phase="after") if phased else context(system)
     plant, tried = worlds.plant, 0
     for name, policy, twin in pairs(worlds):
         rng, memory, memories, begins = np.random.default_rng(0), None, None, True

@@ -26,7 +26,17 @@ CHANGES = ("heavier", "slower", "shifted")
 
 
 def test_the_package_knows_the_names():
-    assert names() == [*MESHES, "mesh-s4", "serverless", "walk", "fleet", "spiders"]
+    assert names() == [
+        *MESHES,
+        "mesh-s4",
+        "serverless",
+        "edge",
+        "edge-published",
+        "allocation",
+        "walk",
+        "fleet",
+        "spiders",
+    ]
     assert netrollout.make("walk").name == "walk"
 
 

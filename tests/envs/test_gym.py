@@ -109,7 +109,8 @@ def test_registering_twice_does_no_harm():
     before = {name: gymnasium.spec(name) for name in ids()}
     register()
     assert before == {name: gymnasium.spec(name) for name in ids()}
-    assert set(ids()) == {*(f"netrollout/MeshS{k}-v0" for k in (1, 2, 3, 4)), "netrollout/Serverless-v0"}
+    rooms = ("Serverless", "Edge", "EdgePublished", "Allocation")
+    assert set(ids()) == {f"netrollout/{name}-v0" for name in (*(f"MeshS{k}" for k in (1, 2, 3, 4)), *rooms)}
 
 
 def test_importing_the_package_registers_the_ids_and_loads_no_training_library():

@@ -1,9 +1,10 @@
 """The systems, each in a room of its own that declares itself: see `netrollout.family`."""
 
 from netrollout.family import register
-from netrollout.systems import fleet, mesh, queues, serverless, spiders, toy
+from netrollout.systems import allocation, edge, edge_published, fleet, mesh, queues, serverless, spiders, toy
 
-FAMILIES = [mesh.FAMILY, queues.FAMILY, serverless.FAMILY, toy.FAMILY, fleet.FAMILY, spiders.FAMILY]
+ROOMS = (mesh, queues, serverless, edge, edge_published, allocation, toy, fleet, spiders)
+FAMILIES = [room.FAMILY for room in ROOMS]
 """In the order in which `netrollout.names` lists their systems."""
 
 for family in FAMILIES:
