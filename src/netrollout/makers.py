@@ -20,7 +20,7 @@ import numpy as np
 
 from netrollout.dp import MDP, evaluate_policy, greedy, policy_iteration
 from netrollout.family import Family, families, family_of
-from netrollout.learn import load, practice, tabulate, train
+from netrollout.learn import algorithms, load, practice, recipe, tabulate, train
 from netrollout.naming import given, options_of
 from netrollout.places import near
 from netrollout.policies import PolicyName, RandomPolicy, TablePolicy, random_table
@@ -35,7 +35,6 @@ from netrollout.rollout import (
 from netrollout.seeding import spawn
 from netrollout.types import Enumerable, Floats, InputError, Policy, State, listed
 
-PPO_STEPS = 30_000
 Terminal = Literal["base", "zero", "stale"]
 Maker = TypeVar("Maker", bound=Callable[..., Any])
 MAKERS: dict[str, dict[str, Callable[..., Any]]] = {}
@@ -209,42 +208,63 @@ def retrain(worlds: Worlds, inner: PolicyName, *, warm: bool = False) -> Policy:
         return make_policy(inner, now)
     if inner.head != "ppo":
         raise InputError(f"policy retrain({inner}): only ppo has weights to start warm from")
-    old = learned("ppo", worlds.base, worlds.seed, **_training(options))
-    return _as_policy(learned("ppo", worlds.model, worlds.seed, **_training(options, file=""), warm=old), now)
+    old = learned("ppo", worlds.base, worlds.seed, **options)
+    return _as_policy(learned("ppo", worlds.model, worlds.seed, **(options | {"file": None}), warm=old), now)
 
 
-@maker("ppo")
-def ppo(worlds: Worlds, *, steps: int | None = None, seed: int | None = None, file: str = "") -> Policy:
-    """Train on the base model, or where it lets a learner practise; or read a file."""
-    return _as_policy(learned("ppo", worlds.base, worlds.seed, steps, seed, file), worlds)
+def learned(kind: str, model: Any, default: int, *, warm: Any = None, **options: Any) -> Any:
+    """Return what an algorithm learns for a model, or where that lets a learner practise, or the policy of a file.
 
-
-def learned(
-    kind: str,
-    model: Any,
-    default: int,
-    length: int | None = None,
-    seed: int | None = None,
-    file: str = "",
-    variant: str | None = None,
-    warm: Any = None,
-) -> Policy:
-    """Return what an algorithm learns for a model, or the file of it; `default` is the seed where none is named."""
-    lengths: dict[str, int] = getattr(family_of(model).part("realise"), "lengths", dict)()
-    usual = lengths.get(kind, PPO_STEPS)
-    made: Policy = _learned(kind, practice(model), _or(length, usual), _or(seed, default), file, variant, warm)
-    return made
+    Parameters
+    ----------
+    kind : str
+        Name of the algorithm.
+    model : System
+    default : int
+        The seed where none is named.
+    warm : policy, optional
+        Whose weights to begin with.
+    **options
+        Those of its name; ``published=true`` is short for ``variant=published``.
+    """
+    made, variant, file = recipe(kind), options.get("variant"), options.get("file")
+    if file == "":
+        raise InputError(f"policy {kind}: file= names no file; leave it out to train anew")
+    if options.get("published"):
+        if variant not in (None, "published"):
+            raise InputError(f"policy {kind}: variant={variant} and published=true; give one of the two")
+        variant = "published"
+    length, seed = _or(options.get(made.unit), made.length), _or(options.get("seed"), default)
+    return _learned(kind, practice(model), length, seed, file, variant, warm)
 
 
 @lru_cache(maxsize=64)
-def _learned(kind: str, system: Any, length: int, seed: int, file: str, variant: str | None, warm: Any) -> Any:
+def _learned(kind: str, system: Any, length: int, seed: int, file: str | None, variant: str | None, warm: Any) -> Any:
     return load(file, system, kind) if file else train(system, kind, length, seed, variant, warm=warm)
 
 
-def _training(options: dict[str, Any], **other: Any) -> dict[str, Any]:
-    """Return the options of ppo as those of `learned`."""
-    chosen = options | other
-    return {"length": chosen.pop("steps", None), **chosen}
+def _learns(kind: str) -> Callable[..., Policy]:
+    """Return the maker of an algorithm, which trains on the base model or reads a file."""
+
+    def by_episodes(
+        worlds: Worlds, *, episodes: int | None = None, seed: int | None = None, variant: str | None = None,
+        published: bool = False, file: str | None = None,
+    ) -> Policy:  # fmt: skip
+        options = {"episodes": episodes, "seed": seed, "variant": variant, "published": published, "file": file}
+        return _as_policy(learned(kind, worlds.base, worlds.seed, **options), worlds)
+
+    def by_steps(
+        worlds: Worlds, *, steps: int | None = None, seed: int | None = None, variant: str | None = None,
+        published: bool = False, file: str | None = None,
+    ) -> Policy:  # fmt: skip
+        options = {"steps": steps, "seed": seed, "variant": variant, "published": published, "file": file}
+        return _as_policy(learned(kind, worlds.base, worlds.seed, **options), worlds)
+
+    return by_episodes if recipe(kind).unit == "episodes" else by_steps
+
+
+for _kind in algorithms():
+    maker(_kind)(_learns(_kind))
 
 
 def _as_policy(policy: Policy, worlds: Worlds) -> Policy:
@@ -324,8 +344,7 @@ def stale_value(name: PolicyName, worlds: Worlds) -> Floats:
         from netrollout.learn.network import critic_values  # torch loads for seconds: only where it is needed
 
         _, options = resolved(name, family_of(worlds.plant))
-        network: Any = learned("ppo", base, worlds.seed, **_training(options))
-        value: Floats = critic_values(network, base)
+        value: Floats = critic_values(learned("ppo", base, worlds.seed, **options), base)
     else:
         then = make_policy(name, replace(worlds, model=base, plant=base))
         value = evaluate_policy(MDP.from_system(base), _table(then, base, name)).value

@@ -77,6 +77,12 @@ def test_sampled_rollout_runs_and_is_repeatable(worlds):
         ("retrain(ppo, warm=maybe)", "warm=maybe: choose one of false, true"),
         ("retrain(static, warm=true)", "only ppo has weights"),
         ("retrain(ppo(file=p.npz))", "a file is read, not retrained"),
+        ("ppo(file='')", "file= names no file"),
+        ("ppo(file=)", "invalid syntax"),
+        ("ppo(published=true)", "ppo has no variant 'published'"),
+        ("qlearning(steps=5)", "qlearning has no option 'steps'"),
+        ("qlearning(variant=x,published=true)", "give one of the two"),
+        ("dqn(steps=0)", "steps 0; expected 1 or more"),
         ("retrain(rollout(static, samples=2))", "is simulated and has no table"),
     ],
 )

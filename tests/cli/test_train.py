@@ -76,6 +76,33 @@ def test_a_network_is_written(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("system", "arguments"),
+    [
+        ("walk", ["dqn", "--steps", "64"]),
+        ("walk", ["ppo", "--steps", "64", "--variant", "continuous"]),
+        ("mesh-s2", ["q-learning", "--episodes", "5"]),
+        ("mesh-s2", ["td3", "--steps", "64"]),
+        ("mesh-s4", ["sarsa", "--episodes", "2"]),
+        ("serverless", ["sarsa", "--episodes", "2", "--variant", "published"]),
+        ("serverless", ["sac", "--steps", "64"]),
+    ],
+)
+def test_what_train_writes_is_what_evaluate_reads_on_every_system(tmp_path, monkeypatch, capsys, system, arguments):
+    monkeypatch.chdir(tmp_path)
+    kind = {"q-learning": "qlearning"}.get(arguments[0], arguments[0])
+    run(monkeypatch, "train", system, *arguments, "--evaluations", "1", "--every", "1000")
+    run(monkeypatch, "evaluate", system, f"{kind}(file={system}-{kind}.npz)", "--seeds", "1")
+    assert f"{kind}(file={system}-{kind}.npz)" in capsys.readouterr().out
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["netrollout", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["walk"], "--algo: which algorithm? known: sarsa, qlearning, dqn, ppo, sac, td3"),

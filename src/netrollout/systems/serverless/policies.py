@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from netrollout.evaluate import simulate
-from netrollout.makers import Worlds, learned, make_policy, maker
+from netrollout.makers import Worlds, make_policy, maker
 from netrollout.policies import PolicyName
 from netrollout.rollout import EstimatedRollout
 from netrollout.seeding import spawn
@@ -105,27 +105,3 @@ def rollout(
     usual, system = load_serverless().rollout, worlds.model if model == "queue" else fluid(worlds.model)
     length, paths = (usual[k] if v is None else v for k, v in (("horizon", horizon), ("samples", samples)))
     return EstimatedRollout(system, make_policy(inner, worlds), spawn(worlds.seed, "rollout"), length, paths)
-
-
-@maker("sarsa", ROOM)
-def sarsa(
-    worlds: Worlds, *, episodes: int | None = None, seed: int | None = None, published: bool = False, file: str = ""
-) -> Policy:
-    """Learn SARSA(lambda) on the base model's log, or read a file."""
-    return learned("sarsa", worlds.base, worlds.seed, episodes, seed, file, "published" if published else None)
-
-
-@maker("qlearning", ROOM)
-def qlearning(
-    worlds: Worlds, *, episodes: int | None = None, seed: int | None = None, published: bool = False, file: str = ""
-) -> Policy:
-    """Learn Q(lambda) on the base model's log, or read a file."""
-    return learned("qlearning", worlds.base, worlds.seed, episodes, seed, file, "published" if published else None)
-
-
-@maker("dqn", ROOM)
-def dqn(
-    worlds: Worlds, *, steps: int | None = None, seed: int | None = None, published: bool = False, file: str = ""
-) -> Policy:
-    """Learn a double network on the base model's log, or read a file."""
-    return learned("dqn", worlds.base, worlds.seed, steps, seed, file, "published" if published else None)

@@ -67,7 +67,6 @@ class Scenario:
     trained, held_out : laws of arrivals that may and may not be learned from
     judged, log : numbers of workloads
     rollout : horizon and samples of a rollout, where its name does not say
-    learning : episodes or steps of each learner, where its name does not say
     changes : dict of str to Change
     """
 
@@ -81,7 +80,6 @@ class Scenario:
     judged: int
     log: int
     rollout: dict[str, int]
-    learning: dict[str, int]
     changes: dict[str, Change]
 
 
@@ -102,7 +100,7 @@ def load_serverless() -> Scenario:
     return Scenario(
         text["name"], text["workers"], tuple(text["scale_up"]), text["horizon"], text["discount"],
         tuple(load["trained"]), tuple(load["held_out"]), load["judged"], load["log"], text["rollout"],
-        text["learning"], {name: Change(**factors) for name, factors in text["change"].items()},
+        {name: Change(**factors) for name, factors in text["change"].items()},
     )  # fmt: skip
 
 
@@ -146,11 +144,6 @@ def model(
 def outline() -> Farm:
     """Return a farm without drawing the judged workloads."""
     return Farm()
-
-
-def lengths() -> dict[str, int]:
-    """Return the episodes or steps of each learner, where its name does not say."""
-    return load_serverless().learning
 
 
 def farm_plant(workload: str, phase: str, change: str, workloads: int | None = None) -> Farm:
