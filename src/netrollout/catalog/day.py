@@ -28,7 +28,8 @@ import numpy as np
 import yaml
 
 from netrollout.adapt.day import STEP, DayPlant, DayWindow, LearnedDemand, SimulatedDay, state_after
-from netrollout.makers import Worlds, make_policy
+from netrollout.family import family_of
+from netrollout.makers import Worlds, make_policy, resolved
 from netrollout.policies import PolicyName
 from netrollout.seeding import spawn
 from netrollout.systems.mesh.dynamics import Control
@@ -143,6 +144,7 @@ class DayController:
     def __init__(self, policy: str, seed: int = 0) -> None:
         day, self.name = load_day(), policy
         name = PolicyName.parse(day.policies.get(policy, policy))
+        resolved(name, family_of(day.before))
         self.learned = LearnedDemand(day_model(), 0.0 if policy == "unadapted" else day.weight)
         seeds = itertools.count(1000 * seed)
         self._plan: Callable[[QueueMesh], Policy] = lambda model: make_policy(
