@@ -84,7 +84,7 @@ def test_a_name_that_does_not_fit_is_refused(worlds, name, message):
 
 
 @pytest.mark.parametrize(
-    "name", ["keda", "sarsa", "rollout(static, model=fluid)", "rollout(up)", "reactive(rule=average)"]
+    "name", ["keda", "rollout(static, model=fluid)", "rollout(up)", "reactive(rule=average)"]
 )
 def test_a_mesh_has_none_of_what_is_the_farms(name):
     for system in ("mesh-s2", "mesh-s4"):
