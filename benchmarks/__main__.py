@@ -61,7 +61,7 @@ def chosen(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in SECTIONS:
-            raise InputError(f"--only: unknown section {name!r}; {near(name, SECTIONS)}")
+            raise InputError(f"--only: unknown section {name!r}; {near(name, SECTIONS, 'known:')}")
     return [name for name in SECTIONS if name in names]
 
 

@@ -82,6 +82,8 @@ from netrollout.studies.farm_frontier import beats_frontier, frontier
 from netrollout.studies.farm_learning import learning_curves, sized, visit_map
 from netrollout.studies.farm_play import disturbances, paired, play
 from netrollout.studies.farm_study import bounds, clairvoyant, estimates, worlds
+
+# %%
 from netrollout.systems.serverless.farm import OBSERVATION, Farm
 from netrollout.systems.serverless.policies import constants
 from netrollout.systems.serverless.realise import farm_model, load_serverless
