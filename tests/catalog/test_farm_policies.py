@@ -83,9 +83,7 @@ def test_a_name_that_does_not_fit_is_refused(worlds, name, message):
         make_policy(name, worlds)
 
 
-@pytest.mark.parametrize(
-    "name", ["keda", "rollout(static, model=fluid)", "rollout(up)", "reactive(rule=average)"]
-)
+@pytest.mark.parametrize("name", ["keda", "rollout(static, model=fluid)", "rollout(up)", "reactive(rule=average)"])
 def test_a_mesh_has_none_of_what_is_the_farms(name):
     for system in ("mesh-s2", "mesh-s4"):
         with pytest.raises(InputError, match=r"only serverless has|has no option"):

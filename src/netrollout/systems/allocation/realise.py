@@ -81,12 +81,6 @@ def _model(phase: Phase, change: Altered, setup: int, seed: int, refit: int | No
     return learned(known, collect(real, Proportional(known), days, rng))
 
 
-def lengths() -> dict[str, int]:
-    """Return how long a learner learns where its name does not say, in its own unit."""
-    lengths: dict[str, int] = load_allocation()["learning"]
-    return lengths
-
-
 class Log(NamedTuple):
     """What was measured in each cycle."""
 

@@ -91,12 +91,6 @@ def _model(sites: int, phase: Phase, change: Altered, seed: int, refit: int | No
     return learned(known, collect(real, Band(real), days, rng))
 
 
-def lengths() -> dict[str, int]:
-    """Return how long a learner learns where its name does not say, in its own unit."""
-    lengths: dict[str, int] = load_edge()["learning"]
-    return lengths
-
-
 class Log(NamedTuple):
     """What was measured in each cycle."""
 
