@@ -14,7 +14,7 @@ from netrollout.catalog import make
 from netrollout.cli.main import main
 from netrollout.learn import load
 
-LONG = ("walk", "sarsa", "--episodes", 800, "--every", 10, "--evaluations", 2)
+LONG = ("walk", "sarsa", "--episodes", 3000, "--every", 10, "--evaluations", 2)
 
 
 def command(*arguments):
