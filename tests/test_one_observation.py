@@ -11,7 +11,7 @@ from netrollout.systems import allocation, edge, edge_published, mesh, queues, s
 from netrollout.types import InputError
 
 SHORT = {"ppo": "ppo(steps=64)", "dqn": "dqn(steps=64)", "sarsa": "sarsa(episodes=2)",
-         "qlearning": "qlearning(episodes=2)"}  # fmt: skip
+         "qlearning": "qlearning(episodes=2)", "sac": "sac(steps=64)", "td3": "td3(steps=64)"}  # fmt: skip
 NAMES = [*SHORT.values(), "random", "static", "greedy", "reactive", "hpa", "keda", "sqrt", "up", "optimal", "oracle",
          "lookahead", "predictive", "hold", "band", "hourly", "balance", "proportional", "drf", "priority",
          "lp(horizon=2)", "rollout(random)",
