@@ -35,6 +35,7 @@ from netrollout.seeding import spawn
 from netrollout.types import Bools, Floats, InputError, Ints, Step, System
 
 MOST_VISITS = 2**40  # of an action in a state, in a file
+MOST_ENTRIES = 2**26  # of a table, states times joint actions: a gigabyte with its visits
 STREAMS = {"sarsa": "sarsa", "qlearning": "q-learning"}  # names of random streams, which never change
 
 
@@ -118,6 +119,11 @@ class TableRun:
         self._bins = bins or bins_of(system)
         self._joint, self._order = joint_actions(system.levels), preference(system.levels, recipe.settings["ties"])
         shape = (self._bins.n_states, len(self._joint))
+        if shape[0] * shape[1] > MOST_ENTRIES:
+            told = f"a table of {shape[0]} binned states x {shape[1]} joint actions is too large"
+            raise InputError(
+                f"{system.name}: {told} (at most {MOST_ENTRIES} entries); take a network, such as ppo or dqn"
+            )
         self._q, self._visits = np.zeros(shape), np.zeros(shape, dtype=np.int64)
         own = recipe.settings["discount"]
         self._discount = system.discount if own is None else own
