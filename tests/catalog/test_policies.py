@@ -120,7 +120,7 @@ def test_policies_survive_pickling(worlds):
 
 
 def test_meshes_have_policies_that_a_walk_has_not():
-    with pytest.raises(InputError, match="only .*mesh, queues, serverless has static; not toy"):
+    with pytest.raises(InputError, match=r"only .*mesh, queues, serverless has static; not toy"):
         policy_table("static", context("walk"))
 
 
