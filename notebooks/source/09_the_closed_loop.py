@@ -310,7 +310,8 @@ assert gains["base"].low > 1.0, "rollout is ahead of the unadapted base by more 
 assert all(one.settled <= bound_ for one in by["rollout"]), "every rollout run ends within the bound"
 assert all(one.settled > 10 * bound_ for one in by["base"]), "the base never comes back"
 assert gains["hpa"].low > 0.0, "the autoscaler is behind"
-assert abs(gains["walk"].value) < 0.1, "the walk does as well"
+assert gains["walk"].low < 0.0 < gains["walk"].high, "the runs do not tell rollout from the walk"
+assert np.median([one.seconds for one in by["rollout"]]) < 60.0, "back within a minute, in the median"
 
 # %% mystnb={"image": {"alt": "Response time per control cycle since the release on the live mesh, the median over the runs with their range: the unadapted base climbs to seconds, the autoscaler, the walk and the relearned rollout return under the bound."}}
 figure, panels = plt.subplots(1, 4, figsize=(9, 3), layout="constrained", sharey=True)
@@ -331,8 +332,8 @@ plots.provenance_line(figure, results.record)
 # (median), is back under the bound after {res}`09_the_closed_loop/release.rollout.seconds:.0f:interval:bare` s, and ends within it in every run. It earns {res}`09_the_closed_loop/release.rollout-minus-base:.2f:interval:bare`
 # more per cycle than the base. Its computing takes {res}`09_the_closed_loop/release.computing:.1f:bare` ms per cycle (median).
 #
-# Is that the merit of rollout? No: of relearning. The walk to the best constant of the same relearned model does as well (rollout is {res}`09_the_closed_loop/release.rollout-minus-walk:.3f:interval:bare` ahead),
-# because on this mesh one constant is best. And the autoscaler, tuned under noise before the release, is {res}`09_the_closed_loop/release.rollout-minus-hpa:.2f:interval:bare` behind: it adds workers at the node that
+# Is that the merit of rollout? No: of relearning. The runs do not tell it from the walk to the best constant of the same relearned model (rollout is {res}`09_the_closed_loop/release.rollout-minus-walk:.3f:interval:bare` ahead; wider than the margin of .05 that was
+# written down before, so neither ahead nor shown to be equal): on this mesh one constant is best. And the autoscaler, tuned under noise before the release, is {res}`09_the_closed_loop/release.rollout-minus-hpa:.2f:interval:bare` behind: it adds workers at the node that
 # it watches, while the overload stands at the other, and no number of workers repairs a routing weight.
 #
 # **What six runs could not tell.** An earlier campaign let the base, the autoscaler and the relearned rollout live through the milder change of S2 itself.
@@ -444,7 +445,7 @@ _ = results.write()
 #
 # - Detect on standardised surprises; calibrate by a rule; know what your present setting can tell.
 # - In the simulator most of the possible gain survives when detection and learning share the clock with acting.
-# - On the live mesh a release that overloads it is repaired within a minute by relearning; rollout and the walk to a constant then do equally well. After a mild change, with next to nothing to gain, six runs tell nothing.
+# - On the live mesh a release that overloads it is repaired within a minute (median) by relearning; six runs do not tell rollout from the walk to a constant. After a mild change, with next to nothing to gain, six runs tell nothing.
 # - Where backlog carries over and the service gets heavier, walking to the best static setting loses against doing nothing (after the two other changes it gains), and planning ahead wins; exact planning on a lattice wins by a little more.
 # - From a poor base one step of rollout sticks; give it a second base, the walk.
 # - The computing of a cycle is milliseconds; the cycles in which one learns are what it costs.
