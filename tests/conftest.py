@@ -2,18 +2,32 @@
 
 import os
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from netrollout.results import ASIDE, Results, results_file
 from netrollout.traces import fetch
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks lose by more; torch reads it when it loads
 
 settings.register_profile("nightly", max_examples=2000, deadline=None)  # pytest --hypothesis-profile=nightly
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def publish() -> Callable[[Results], Path]:
+    """Write a record to where the workflow has it written."""
+
+    def write(results: Results) -> Path:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(ASIDE, str(results_file(results.profile, results.notebook)))
+            return results.write()
+
+    return write
 
 
 @pytest.fixture(scope="session")

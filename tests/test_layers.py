@@ -16,7 +16,7 @@ from netrollout.workflow import imports
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "netrollout"
 
 LAYERS = [
-    {"types", "batch", "seeding", "store", "places", "naming", "family"},
+    {"types", "batch", "seeding", "store", "places", "naming", "family", "provenance"},
     {"systems", "dp"},
     {"traces", "models"},
     {"policies"},

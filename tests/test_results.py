@@ -3,10 +3,11 @@
 import json
 import os
 
+import nbformat
 import numpy as np
 import pytest
 
-from netrollout.results import Results, bibliography, check_claims, effectiveness, equivalence, load, sha256
+from netrollout.results import ASIDE, Results, bibliography, check_claims, effectiveness, equivalence, load, sha256
 from netrollout.types import InputError
 
 
@@ -15,6 +16,7 @@ def checkout(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "params.yml").write_text("{}\n")
     monkeypatch.chdir(tmp_path / "notebooks")  # where a notebook runs
+    monkeypatch.setenv(ASIDE, str(tmp_path / "results" / "quick" / "01_x.json"))  # as the workflow has it
     return tmp_path
 
 
@@ -26,8 +28,45 @@ def example(**data):
     return results
 
 
-def test_it_stands_below_the_profile_of_the_checkout(checkout):
+def test_the_workflow_says_where_it_stands(checkout):
     assert example().write() == checkout / "results" / "quick" / "01_x.json"
+
+
+def test_a_run_by_hand_stands_apart_and_says_so(checkout, monkeypatch, capsys):
+    monkeypatch.delenv(ASIDE)
+    assert example().write() == checkout / "results" / "mine" / "01_x.json"
+    assert str(checkout / "results" / "mine" / "01_x.json") in capsys.readouterr().out
+    assert load("mine", "01_x")["values"]["gain"]["n"] == 50
+
+
+def test_a_copied_chapter_must_not_keep_its_name(checkout, monkeypatch):
+    monkeypatch.setenv(ASIDE, str(checkout / "results" / "quick" / "02_copy.json"))
+    with pytest.raises(InputError, match="02_copy calls its results '01_x'; it must call them by its own name"):
+        example()
+
+
+@pytest.fixture
+def chapter(checkout):
+    """The checkout with a notebook that has a quick budget."""
+    cell = nbformat.v4.new_code_cell('profile: str = "full"\nseed: int = 0\nrefits: int = 20  # of the model')
+    cell.metadata["tags"] = ["parameters"]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), checkout / "notebooks" / "01_x.ipynb")
+    (checkout / "notebooks" / "params.yml").write_text("01_x: {quick: {refits: 4}}\n")
+
+
+def test_a_record_says_which_parameters_are_not_those_of_its_profile_and_is_then_not_published(chapter):
+    assert "differs" not in Results("01_x", "full", {"seed": 0, "refits": 20}).record
+    assert "differs" not in Results("01_x", "quick", {"seed": 0, "refits": 4}).record
+    results = Results("01_x", "quick", {"seed": 3, "refits": 4})
+    assert results.record["differs"] == {"seed": [3, 0]}
+    path = results.write()
+    with pytest.raises(InputError, match=f"{path}: made with seed = 3, but the quick profile has 0: not published"):
+        load("quick", "01_x")
+
+
+def test_the_quick_profile_without_its_budgets_is_refused(chapter):
+    with pytest.raises(InputError, match="01_x: profile quick, but the budgets are the full ones; give -p refits 4"):
+        Results("01_x", "quick", {"seed": 0, "refits": 20})
 
 
 def test_two_runs_give_the_same_bytes():

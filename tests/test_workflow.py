@@ -1,11 +1,13 @@
 """From notebooks to pages: what is rerun, what a failure says, what is staged."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import nbformat
 import psutil
@@ -16,10 +18,12 @@ from netrollout.results import Results
 from netrollout.types import InputError
 from netrollout.workflow import WorkflowError, executed, notebook_sources, parameters, read_graph
 from netrollout.workflow.graph import not_here
+from netrollout.workflow.published import check_published
 from netrollout.workflow.site import stage, stage_notebook
 from netrollout.workflow.standin import as_text
 from netrollout.workflow.tracepage import trace_page
 
+ROOT = Path(__file__).resolve().parents[1]
 WRITES = """from netrollout.results import Results
 results = Results("{name}", profile, dict(n=n))
 results.value("n", n)
@@ -225,7 +229,7 @@ def test_a_notebook_depends_on_its_data_its_needs_and_what_it_imports(checkout, 
 
 
 @pytest.fixture
-def without_kth(checkout, monkeypatch):
+def without_kth(checkout, monkeypatch, publish):
     """The checkout with one notebook, which asks for published traces that nobody has fetched, and its full results."""
     monkeypatch.setenv("NETROLLOUT_DATA", str(checkout / "fetched"))
     (checkout / "notebooks" / "01_a.ipynb").unlink()
@@ -233,7 +237,7 @@ def without_kth(checkout, monkeypatch):
     monkeypatch.chdir(checkout)
     results = Results("02_b", "full", {"n": 100})
     results.value("n", 100)
-    results.write()
+    publish(results)
     return checkout
 
 
@@ -324,6 +328,67 @@ def test_a_page_that_stands_in_is_not_called_quick(tmp_path):
     nbformat.write(page, tmp_path / "a.ipynb")
     stage_notebook(tmp_path / "a.ipynb", tmp_path / "site" / "a.ipynb", "quick")
     assert len(nbformat.read(tmp_path / "site" / "a.ipynb", as_version=4).cells) == 2
+
+
+def git(folder, *arguments):
+    who = ["-c", "user.name=n", "-c", "user.email=e"]
+    return subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def test_a_run_by_hand_leaves_the_published_results_alone(checkout):
+    write_params(checkout, {"01_a": {}, "02_b": {}})
+    assert doit(checkout, "profile=full")[0] == 0
+    shutil.copy(ROOT / ".gitignore", checkout)
+    git(checkout, "init", "-q")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-qm", "Publish")
+    command = ["-m", "papermill", "notebooks/01_a.ipynb", "build/out.ipynb", "-p", "n", "3"]
+    subprocess.run([sys.executable, *command], cwd=checkout, check=True, capture_output=True)
+    assert git(checkout, "status", "--porcelain", "results") == ""
+    assert n_recorded(checkout, "mine", "01_a") == 3
+
+
+def edit(path, change):
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+def test_a_published_value_that_was_changed_stops_the_book(checkout):
+    write_params(checkout, {"01_a": {}, "02_b": {}})
+    doit(checkout, "profile=full")
+    names, path = ["01_a", "02_b"], checkout / "results" / "full" / "01_a.json"
+    edit(path, lambda record: None)
+    check_published(checkout, names)  # the same content
+    edit(path, lambda record: record["values"]["n"].update(value=101))
+    with pytest.raises(WorkflowError, match=r"results/full/01_a.json: was changed after its run had written it"):
+        check_published(checkout, names)
+    edit(path, lambda record: record["values"]["n"].update(value=100))
+    git(checkout, "init", "-q")
+    git(checkout, "add", "results")
+    git(checkout, "commit", "-qm", "Publish")
+    edit(path, lambda record: record["parameters"].update(n=7))
+    with pytest.raises(WorkflowError, match=r"results/full/01_a.json: key parameters.n is 7, but the run recorded 100"):
+        stage(checkout, "quick")
+
+
+def test_a_quick_record_is_not_published_under_the_name_of_full(checkout):
+    doit(checkout)
+    shutil.copytree(checkout / "results" / "quick", checkout / "results" / "full")
+    with pytest.raises(WorkflowError, match=r"results/full/01_a.json: key profile is 'quick', not 'full'"):
+        check_published(checkout, ["01_a"])
+
+
+def test_a_copied_chapter_that_keeps_its_name_fails_and_leaves_the_other_record(checkout):
+    write_params(checkout, {"01_a": {}, "02_b": {}})
+    doit(checkout)
+    record = checkout / "results" / "quick" / "01_a.json"
+    before = record.read_bytes()
+    shutil.copy(checkout / "notebooks" / "01_a.ipynb", checkout / "notebooks" / "03_mine.ipynb")
+    write_params(checkout, {"01_a": {}, "02_b": {}, "03_mine": {}})
+    code, _, output = doit(checkout)
+    assert code != 0 and "03_mine calls its results '01_a'" in output
+    assert record.read_bytes() == before
 
 
 def test_a_trace_that_is_not_there_has_a_page_that_says_so(tmp_path):

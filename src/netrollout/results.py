@@ -9,34 +9,30 @@ A notebook writes one record::
 and the book reads it back through the role ``{res}`05_the_service_changes/gain:interval```.  The bytes of
 ``results/<profile>/<notebook>.json`` depend on the inputs only: keys are sorted, floats keep twelve significant digits,
 the date is the commit's.  What a clock or a live system measured goes to ``<notebook>.live.json``, on which nothing
-depends.
+depends.  Only the workflow (`make notebooks`) writes there; a notebook that is run by hand writes ``results/mine/``.
 """
 
 import hashlib
 import json
 import math
 import os
-import platform
 import re
-import subprocess
 import time
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from netrollout.provenance import deviations, provenance, repository, sha256
 from netrollout.store import read_text, write_file
 from netrollout.types import InputError
 
 SCHEMA = 1
-ASIDE = "NETROLLOUT_RESULTS"  # names the folder where results are written in place of the checkout's
+ASIDE = "NETROLLOUT_RESULTS"  # names the file that the workflow has a notebook write
+MINE = "mine"  # the folder below results/ that runs by hand write to, whatever their profile; git ignores it
 ROUNDING = 1e-9  # relative; how far a value may lie outside an interval that is a point
-PACKAGES = (
-    "netrollout", "numpy", "scipy", "pandas", "scikit-learn", "gymnasium", "torch", "stable-baselines3", "sb3-contrib",
-)  # fmt: skip
 VERDICTS = {
     "reproduced": "the same data and the same algorithm gave what was published",
     "replicated": "another system, measured by us, showed the same",
@@ -45,17 +41,6 @@ VERDICTS = {
     "refuted": "it contradicts the published data or a proof",
     "not testable here": "the data or the machinery that a test needs are not available",
 }
-
-
-def repository() -> Path:
-    """Find the checkout that contains the working directory, or the working directory itself where there is none."""
-    here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / "notebooks" / "params.yml").is_file()), here)
-
-
-def sha256(path: Path | str) -> str:
-    """Hash a file's bytes."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 class Results:
@@ -75,13 +60,21 @@ class Results:
     Attributes
     ----------
     record : dict
-        What `write` writes; figures name it in their provenance line.
+        What `write` writes; figures name it in their provenance line.  Parameters that are not those of the profile
+        stand under the key ``differs``.
+
+    Raises
+    ------
+    InputError
+        The workflow runs a notebook of another name, or a quick run by hand has the full budgets.
     """
 
     def __init__(
         self, notebook: str, profile: str, parameters: Mapping[str, Any], data: Mapping[str, Path | str] | None = None
     ) -> None:
         self.notebook, self.profile = notebook, profile
+        if self._file().stem != notebook:
+            raise InputError(f"{self._file().stem} calls its results {notebook!r}; it must call them by its own name")
         self._began = time.monotonic()
         self.record: dict[str, Any] = {
             "schema": SCHEMA,
@@ -94,6 +87,8 @@ class Results:
             "claims": [],
             "not_run": {},
         }
+        differs = deviations(notebook, profile, json.loads(encode(self.record["parameters"])))
+        self.record |= {"differs": differs} if differs else {}
         self._live: dict[str, Any] = {"values": {}, "tables": {}}
 
     def value(
@@ -198,6 +193,9 @@ class Results:
         self._check([entry])
         self.record["claims"] = [*others, entry]
 
+    def _file(self) -> Path:
+        return Path(os.environ.get(ASIDE, results_file(MINE, self.notebook)))
+
     def _check(self, claims: list[dict[str, Any]]) -> None:
         root = repository()
         path = results_file(self.profile, self.notebook, Path("results"))
@@ -208,18 +206,27 @@ class Results:
         self.record["not_run"][name] = why
 
     def write(self) -> Path:
-        """Write both files below ``results/<profile>/`` and return the path of the compared one.
+        """Write both files and return the path of the compared one.
 
-        A run that may still fail has them written aside, into the folder that the environment names.
+        In a run by the workflow, which may still fail, they are the files that the environment names; by hand they
+        stand in ``results/mine/``, and where is said.
         """
         self._check(self.record["claims"])
-        aside = os.environ.get(ASIDE)
-        path = results_file(self.profile, self.notebook, Path(aside) if aside else None)
+        self.record["provenance"]["seal"] = seal(self.record)
+        path = self._file()
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, encode(self.record))
         ran = {"ran": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": time.monotonic() - self._began}
         write_file(path.with_suffix(".live.json"), encode(self._live | ran))
+        if ASIDE not in os.environ:
+            print(f"This run's results are in {path}; the published ones stay as they are")
         return path
+
+
+def seal(record: Mapping[str, Any]) -> str:
+    """Hash a record, without its seal: whoever edits a written one breaks it."""
+    source = {key: item for key, item in record["provenance"].items() if key != "seal"}
+    return hashlib.sha256(encode({**record, "provenance": source})).hexdigest()
 
 
 def bibliography(path: Path) -> frozenset[str] | None:
@@ -322,6 +329,11 @@ def load(profile: str, notebook: str, root: Path | None = None) -> dict[str, Any
     ----------
     root : Path, optional
         The folder ``results``; by default that of the checkout.
+
+    Raises
+    ------
+    InputError
+        There is no such record, it is damaged, or its parameters are not those of the profile.
     """
     path = results_file(profile, notebook, root)
     if not path.is_file():
@@ -331,6 +343,9 @@ def load(profile: str, notebook: str, root: Path | None = None) -> dict[str, Any
         raise InputError(f"{path}: schema {record.get('schema')}, this version reads schema {SCHEMA}")
     live = path.with_suffix(".live.json")
     empty: dict[str, Any] = {"values": {}, "tables": {}, "ran": None}
+    if profile != MINE and record.get("differs"):
+        key, (ours, theirs) = next(iter(record["differs"].items()))
+        raise InputError(f"{path}: made with {key} = {ours}, but the {profile} profile has {theirs}: not published")
     return record | {"live": _read(live) if live.is_file() else empty}
 
 
@@ -377,46 +392,3 @@ def _plain(item: Any) -> Any:
     if item is None or isinstance(item, str | int | bool):
         return item
     raise InputError(f"cannot record a {type(item).__name__}: {item!r}")
-
-
-def provenance(data: Mapping[str, str]) -> dict[str, Any]:
-    """Say which code, data, packages and machine made a record."""
-    commit = _git("rev-parse", "HEAD")
-    return {
-        "commit": commit,
-        "created": _git("show", "-s", "--format=%cs", "HEAD"),
-        # The committed results are what a run rewrites; they do not count as a changed tree.
-        "dirty": None if commit is None else bool(_git("status", "--porcelain", "--", ".", ":!results")),
-        "data": dict(data),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
-        "machine": {
-            "cpu": _cpu(),
-            "cores": os.cpu_count(),
-            "system": platform.system(),
-            "python": platform.python_version(),
-        },
-    }
-
-
-def _git(*arguments: str) -> str | None:
-    """Ask git about the checkout; None without git, a checkout or a commit."""
-    try:
-        answer = subprocess.run(["git", *arguments], cwd=repository(), capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return answer.stdout.strip()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _cpu() -> str:
-    """Name the processor's model, on Linux from /proc/cpuinfo."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(errors="replace").splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

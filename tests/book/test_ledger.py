@@ -16,7 +16,7 @@ CLAIM = dict(
 )
 
 
-def lay_out(folder, monkeypatch, claims):
+def lay_out(folder, monkeypatch, publish, claims):
     """Lay out a staged site that consists of the ledger, the references and a chapter with these claims."""
     site = folder / "build" / "site"
     shutil.copytree(ROOT / "book", site / "book", ignore=shutil.ignore_patterns("__pycache__"))
@@ -28,7 +28,7 @@ def lay_out(folder, monkeypatch, claims):
     results.value("mean", -12.3456, low=-13, high=-11, n=40, unit="s", how="bootstrap")
     for claim in claims:
         results.claim(**CLAIM | claim)
-    results.write()
+    publish(results)
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
     config["sphinx"]["local_extensions"]["ledger"] = "book/_ext"
     (site / "_config.yml").write_text(yaml.safe_dump(config))
@@ -44,12 +44,12 @@ def page(folder):
     return (folder / "build" / "html" / "book" / "ledger.html").read_text()
 
 
-def test_it_shows_every_claim_sorted_by_source_with_our_value(tmp_path, monkeypatch):
+def test_it_shows_every_claim_sorted_by_source_with_our_value(tmp_path, monkeypatch, publish):
     claims = [
         dict(verdict="not reproduced", measured="mean"),
         dict(id="cnsm-y", source="samani2022dynamically", verdict="refuted"),
     ]
-    text = page(lay_out(tmp_path, monkeypatch, claims))
+    text = page(lay_out(tmp_path, monkeypatch, publish, claims))
     assert "\u221212.3 (\u221213 to \u221211)\u00a0s (mean); 95% interval; n = 40; bootstrap" in text
     assert "not reproduced: we looked and did not find it" in text and "not measured" in text
     assert "A &lt; B *surely*" in text, "shown as written"
@@ -59,8 +59,8 @@ def test_it_shows_every_claim_sorted_by_source_with_our_value(tmp_path, monkeypa
     assert text.index('<section id="cnsm-y">') < text.index('<section id="noms-x">')
 
 
-def test_without_claims_it_says_so(tmp_path, monkeypatch):
-    assert "No claims are recorded in the full results yet." in page(lay_out(tmp_path, monkeypatch, []))
+def test_without_claims_it_says_so(tmp_path, monkeypatch, publish):
+    assert "No claims are recorded in the full results yet." in page(lay_out(tmp_path, monkeypatch, publish, []))
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_without_claims_it_says_so(tmp_path, monkeypatch):
         ("source", "nobody2024", "source 'nobody2024' is no key of book/references.bib"),
     ],
 )
-def test_a_wrong_claim_is_an_error_of_the_build(tmp_path, monkeypatch, field, wrong, message):
-    lay_out(tmp_path, monkeypatch, [dict(verdict="refuted")])
+def test_a_wrong_claim_is_an_error_of_the_build(tmp_path, monkeypatch, publish, field, wrong, message):
+    lay_out(tmp_path, monkeypatch, publish, [dict(verdict="refuted")])
     path = tmp_path / "build" / "site" / "results" / "full" / "01_a.json"
     record = json.loads(path.read_text())
     record["claims"][0][field] = wrong

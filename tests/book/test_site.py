@@ -74,7 +74,7 @@ def lay_out(folder, monkeypatch, entry):
     monkeypatch.chdir(folder)
 
 
-def make_site(folder, monkeypatch, text=TEXT):
+def make_site(folder, monkeypatch, publish, text=TEXT):
     """Lay out a checkout with one executed notebook and its record, and build its book."""
     lay_out(folder, monkeypatch, {})
     results = Results("01_a", "quick", {"seed": 1})
@@ -83,7 +83,7 @@ def make_site(folder, monkeypatch, text=TEXT):
     results.value("clock", 3.0, unit="s", live=True)
     results.table("scores", ["policy", "value"], [("random", -17.234), ("optimal", None)])
     results.not_run("kth", "the published traces were not fetched (--from FOLDER)")
-    results.write()
+    publish(results)
     show = nbformat.v4.new_output("display_data", data={"image/png": PIXEL})
     cell = nbformat.v4.new_code_cell("plot()", execution_count=1, outputs=[show])
     cell.metadata["mystnb"] = {"image": {"alt": "one pixel"}}
@@ -101,9 +101,9 @@ def make_site(folder, monkeypatch, text=TEXT):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def site(tmp_path_factory, publish):
     with pytest.MonkeyPatch.context() as monkeypatch:
-        return make_site(tmp_path_factory.mktemp("site"), monkeypatch)
+        return make_site(tmp_path_factory.mktemp("site"), monkeypatch, publish)
 
 
 @pytest.fixture(params=["a small site", "the book"])
@@ -157,13 +157,13 @@ def test_search_and_dark_mode_work_from_the_build(pages):
     assert "theme-switch-button" in page.text
 
 
-def test_without_its_data_a_chapter_shows_the_full_results_and_says_so(tmp_path, monkeypatch):
+def test_without_its_data_a_chapter_shows_the_full_results_and_says_so(tmp_path, monkeypatch, publish):
     monkeypatch.setenv("NETROLLOUT_DATA", str(tmp_path / "fetched"))
     lay_out(tmp_path, monkeypatch, {"data": ["kth"]})
     trace = tmp_path / "data" / "mesh" / "s9.csv.gz"
     results = Results("01_a", "full", {"seed": 1}, data={"kth_traces": trace})
     results.value("gain", 0.75, low=0.5, high=1, unit="req/s")
-    results.write()
+    publish(results)
     cell = nbformat.v4.new_code_cell("plot()")
     cell.metadata["mystnb"] = {"image": {"alt": "one pixel"}}
     text = [
@@ -232,7 +232,7 @@ def test_a_trace_that_is_not_shipped_has_its_page(site):
         ("```{restable} 01_a/mean\n```", "no table 'mean' in the results of 01_a; known are kth, scores"),
     ],
 )
-def test_an_unknown_result_stops_the_build_and_names_the_page(tmp_path, monkeypatch, text, message):
+def test_an_unknown_result_stops_the_build_and_names_the_page(tmp_path, monkeypatch, publish, text, message):
     with pytest.raises(WorkflowError) as caught:
-        make_site(tmp_path, monkeypatch, text)
+        make_site(tmp_path, monkeypatch, publish, text)
     assert message in str(caught.value) and "01_a.ipynb" in str(caught.value)

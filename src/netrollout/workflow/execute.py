@@ -42,7 +42,7 @@ def execute(root: Path, profile: str, name: str, entry: dict[str, Any]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     for file in (aside, aside.with_suffix(".live.json")):
         file.unlink(missing_ok=True)
-    os.environ[ASIDE] = str(aside.parent.parent)  # what is committed stays until the run has ended well
+    os.environ[ASIDE] = str(aside)  # what is committed stays until the run has ended well
     os.environ["OMP_NUM_THREADS"] = "1"  # two notebooks share the machine, and sums must not depend on the thread count
     # pooch asks for tqdm's notebook bar, which warns of a missing widget library into the first page that imports it.
     os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"

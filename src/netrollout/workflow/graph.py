@@ -1,6 +1,5 @@
 """The graph of the book: notebooks, what each needs, and the files that decide what each finds."""
 
-import ast
 import ctypes
 import json
 import signal
@@ -13,6 +12,7 @@ from typing import Any
 from doit.exceptions import TaskFailed
 
 from netrollout.places import Entry, near, read_nodes
+from netrollout.provenance import parameters_cell
 from netrollout.results import results_file
 from netrollout.store import read_text
 from netrollout.testbed.guard import PR_SET_PDEATHSIG
@@ -58,18 +58,10 @@ def _check_entry(place: Entry, files: dict[str, Path]) -> None:
             if key == "needs" and item.text() not in files:
                 item.wrong(f"{item.text()} is no notebook; {near(item.text(), files)}")
     quick = parts["quick"].entries() if "quick" in parts else {}
-    known = _parameters_of(files[place.key]) if quick else []
+    known = list(parameters_cell(files[place.key])) if quick else []
     for key, part in quick.items():
         if key not in known:
             part.wrong(f"unknown; {near(key, known, 'its parameters are')}")
-
-
-def _parameters_of(notebook: Path) -> list[str]:
-    """Return the names that the parameters cell of a notebook sets."""
-    cells = json.loads(read_text(notebook))["cells"]
-    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
-    tree = ast.parse("\n".join("".join(cell["source"]) for cell in tagged))
-    return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from netrollout import __version__
 from netrollout.workflow.errors import WorkflowError
 from netrollout.workflow.graph import read_graph
 from netrollout.workflow.paths import PROFILES, executed
+from netrollout.workflow.published import check_published
 from netrollout.workflow.tracepage import trace_page
 
 NOTE = """:::{admonition} Quick profile
@@ -28,8 +29,9 @@ def stage(root: Path, profile: str) -> None:
     Raises
     ------
     WorkflowError
-        A code cell of an executed notebook has not run, or shows an error.
+        A code cell of an executed notebook has not run or shows an error, or a published record was changed.
     """
+    check_published(root, list(read_graph(root)))
     site = root / "build" / "site"
     shutil.rmtree(site, ignore_errors=True)
     shutil.copytree(root / "book", site / "book", ignore=shutil.ignore_patterns("__pycache__"))
