@@ -50,8 +50,14 @@ def main() -> None:
     """Run the command line; what may be expected to go wrong is one line on stderr and exit code 2."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks lose by more threads; torch reads it when it loads
     try:
-        app()
+        sys.exit(app(prog_name="netrollout", standalone_mode=False))
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # `netrollout` alone: help is the answer
+            print(error)
+            sys.exit(2)
+        if type(error).__name__ == "Abort":
+            print("netrollout: interrupted", file=sys.stderr)
+            sys.exit(130)
         told = _expected(error)
         if told is None:
             raise
@@ -63,6 +69,9 @@ def _expected(error: Exception) -> str | None:
     """Say in one line what a user gave wrong, or what the machine lacks; None for an error of ours."""
     from netrollout.testbed import EnvoyMissing, MeshError
 
+    if usage := getattr(error, "format_message", None):  # of typer, whose versions raise classes of several modules
+        asked = getattr(getattr(error, "ctx", None), "command_path", "netrollout")
+        return f"{usage().rstrip('.')}; see {asked} --help"
     if isinstance(error, InputError):
         more = getattr(error, "more", 0)
         return f"{error} (and {more} more)" if more else str(error)

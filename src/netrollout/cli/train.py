@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netrollout.cli.common import Load, Settings, System, notice, parse_settings, target, write_json
+from netrollout.cli.common import MOST, Load, Settings, System, notice, parse_settings, target, write_json
 from netrollout.learn import (
     Curve,
     Learner,
@@ -26,6 +26,7 @@ from netrollout.store import check_target
 from netrollout.types import Floats, InputError
 
 KNOWN = ", ".join(algorithms())
+LONGEST = 1_000_000_000  # steps or episodes of a training
 PARTS = 10  # segments of a training, where not said otherwise
 
 
@@ -33,12 +34,20 @@ def train(
     system: System,
     algorithm: Annotated[str | None, typer.Argument(metavar="[ALGO]", help=f"{KNOWN}.")] = None,
     algo: Annotated[str | None, typer.Option("--algo", metavar="ALGO", help="The same, as an option.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Environment steps (networks).")] = None,
-    episodes: Annotated[int | None, typer.Option("--episodes", min=1, help="Episodes (sarsa, qlearning).")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, max=LONGEST, help="Environment steps (networks).")
+    ] = None,
+    episodes: Annotated[
+        int | None, typer.Option("--episodes", min=1, max=LONGEST, help="Episodes (sarsa, qlearning).")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=SEEDS - 1)] = 0,
     out: Annotated[Path | None, target("--out", "Default: SYSTEM-ALGO.npz here.")] = None,
-    every: Annotated[int | None, typer.Option("--every", min=1, help="Length of a segment; default: a tenth.")] = None,
-    evaluations: Annotated[int, typer.Option("--evaluations", min=1, help="Greedy episodes after each.")] = 10,
+    every: Annotated[
+        int | None, typer.Option("--every", min=1, max=LONGEST, help="Length of a segment; default: a tenth.")
+    ] = None,
+    evaluations: Annotated[
+        int, typer.Option("--evaluations", min=1, max=MOST, help="Greedy episodes after each.")
+    ] = 10,
     variant: Annotated[str | None, typer.Option("--variant", help="Named settings, such as published.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from FILE.checkpoint.")] = False,
     settings: Settings = None,
