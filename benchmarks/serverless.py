@@ -15,7 +15,7 @@ from netrollout.learn import learner, train
 from netrollout.studies.farm_play import disturbances, play
 from netrollout.systems.serverless.farm import CYCLE
 from netrollout.systems.serverless.rules import Constant
-from netrollout.systems.workload import published
+from netrollout.systems.serverless.workload import published
 
 EPISODES = 100
 WORKLOADS = 20

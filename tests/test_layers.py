@@ -31,6 +31,7 @@ NOT_YET = {("catalog.closed_loop_daily", "studies.closed_loop_study")}  # goes w
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
 PARTS = {
     "scenario": 1,
+    "model": 2,
     "rules": 3,
     "clairvoyant": 3,
     "relaxation": 3,

@@ -90,7 +90,7 @@ from netrollout.systems.serverless.realise import farm_model, load_serverless
 from netrollout.systems.serverless.rules import Constant, Reactive
 from netrollout.systems.serverless.speedup import runtime
 from netrollout.systems.serverless.tasks import seeded
-from netrollout.systems.workload import PUBLISHED, intended, published, services
+from netrollout.systems.serverless.workload import PUBLISHED, intended, published, services
 from netrollout.traces import registry
 
 # %%

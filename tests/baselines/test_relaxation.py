@@ -14,7 +14,7 @@ from netrollout.systems.serverless.realise import farm_plant
 from netrollout.systems.serverless.relaxation import limits, reward_bound
 from netrollout.systems.serverless.rules import AlwaysUp, Constant, QueueLength, Random, Reactive, SquareRoot
 from netrollout.systems.serverless.tasks import bank, seeded
-from netrollout.systems.workload import Workload
+from netrollout.systems.serverless.workload import Workload
 from netrollout.types import InputError
 
 

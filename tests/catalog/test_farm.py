@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from netrollout.catalog import context, make
-from netrollout.models.farm import FluidModel
 from netrollout.systems.serverless.farm import Farm
+from netrollout.systems.serverless.model import FluidModel
 from netrollout.systems.serverless.realise import (
     FIRST_OF_LOGS,
     LAWS,

@@ -5,8 +5,8 @@ import pytest
 
 from netrollout.catalog import make
 from netrollout.learn import Bins, Identity, LearnedTable, bins_of, learner, recipe
-from netrollout.models.farm import QueueModel
 from netrollout.systems.serverless.farm import Farm
+from netrollout.systems.serverless.model import QueueModel
 from netrollout.systems.toy import Walk
 from netrollout.types import InputError
 

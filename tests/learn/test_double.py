@@ -8,8 +8,8 @@ from netrollout.batch import joint_actions
 from netrollout.evaluate import simulate
 from netrollout.learn import learner, recipe, train
 from netrollout.learn.view import JointView, ViewedVecEnv, bounds_of
-from netrollout.models.farm import QueueModel
 from netrollout.systems.serverless.farm import Farm
+from netrollout.systems.serverless.model import QueueModel
 from netrollout.systems.toy import Walk
 from netrollout.types import InputError
 

@@ -10,8 +10,8 @@ from netrollout.catalog import context, make_policy
 from netrollout.evaluate import simulate
 from netrollout.learn import Bins, learner, recipe, train
 from netrollout.learn.config import exploring
-from netrollout.models.farm import QueueModel
 from netrollout.systems.serverless.farm import Farm
+from netrollout.systems.serverless.model import QueueModel
 from netrollout.systems.toy import Walk
 from netrollout.types import InputError, Step
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from netrollout.models.farm import QueueModel, learned
 from netrollout.rollout import EstimatedRollout, TruncatedRollout
 from netrollout.seeding import spawn
 from netrollout.systems.serverless.farm import Farm
+from netrollout.systems.serverless.model import QueueModel, learned
 from netrollout.systems.serverless.rules import Constant, Reactive
 from netrollout.systems.serverless.tasks import seeded
 

@@ -20,7 +20,7 @@ from netrollout.studies.bandit import (
     windows_of,
 )
 from netrollout.studies.crossfit import Study, cross_fit
-from netrollout.systems.objectives import ACTIONS, MO1, MO2
+from netrollout.studies.objectives import ACTIONS, MO1, MO2
 
 
 def known_trace(noise: float = 0.0) -> Windows:

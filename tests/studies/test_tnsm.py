@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from netrollout.studies.bandit import SEEN
+from netrollout.studies.objectives import ACTIONS
 from netrollout.studies.tnsm import (
     against_optimum,
     autoscaling_runs,
@@ -16,7 +17,6 @@ from netrollout.studies.tnsm import (
     same_loads,
     seen_pattern,
 )
-from netrollout.systems.objectives import ACTIONS
 from netrollout.types import InputError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from netrollout.seeding import spawn
-from netrollout.systems import requests
+from netrollout.systems.queues import requests
 from netrollout.systems.queues.dynamics import BOUND, CYCLE, Pattern, QueueMesh, WorkingDay, shared
 from netrollout.types import InputError
 
@@ -99,6 +99,7 @@ def test_the_compiled_loop_equals_its_plain_twin(monkeypatch):
     work[0, :3] = 0.5
     left, seen = requests.serve(key, load, p, c, work, (0.1, 0.2), False, CYCLE, BOUND)
     monkeypatch.setattr(requests, "uniform", requests.uniform.py_func)
+    monkeypatch.setattr(requests, "request", requests.request.py_func)
     monkeypatch.setattr(requests, "loop", requests.loop.py_func)
     with np.errstate(over="ignore"):  # the hash is arithmetic modulo 2^64
         plain_left, plain = requests.serve(key, load, p, c, work, (0.1, 0.2), False, CYCLE, BOUND)

@@ -15,7 +15,7 @@ from netrollout.systems.serverless.replay import DELAY, DELAYS, Episode, replay
 from netrollout.systems.serverless.reward import Reward
 from netrollout.systems.serverless.speedup import runtime
 from netrollout.systems.serverless.tasks import Bank, bank, seeded
-from netrollout.systems.workload import PUBLISHED, published, shuffled
+from netrollout.systems.serverless.workload import PUBLISHED, published, shuffled
 from netrollout.types import InputError, System
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "data" / "openfaas" / "reference.json"

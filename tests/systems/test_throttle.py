@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from netrollout.seeding import spawn
-from netrollout.systems import throttle
+from netrollout.systems.queues import throttle
 from netrollout.systems.queues.dynamics import Pattern
-from netrollout.systems.throttle import ThrottledMesh, window_means
+from netrollout.systems.queues.throttle import ThrottledMesh, window_means
 from netrollout.testbed.worker import Throttle
 from netrollout.types import InputError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netrollout.systems.workload import (
+from netrollout.systems.serverless.workload import (
     FAMILIES,
     PUBLISHED,
     Phase,

@@ -16,7 +16,7 @@ import numpy as np
 
 from netrollout.seeding import spawn
 from netrollout.systems.queues.dynamics import QueueMesh, QueueState
-from netrollout.systems.throttle import ThrottledMesh, backlog
+from netrollout.systems.queues.throttle import ThrottledMesh, backlog
 from netrollout.types import Floats, InputError, Ints
 
 STEP = 0.05  # the log factor on the demand is rounded to multiples of this, so that plans can be kept

@@ -35,7 +35,7 @@ from netrollout.seeding import spawn
 from netrollout.systems.mesh.dynamics import Control
 from netrollout.systems.queues.dynamics import QueueMesh, WorkingDay
 from netrollout.systems.queues.policies import Hold
-from netrollout.systems.throttle import ThrottledMesh
+from netrollout.systems.queues.throttle import ThrottledMesh
 from netrollout.types import Ints, Policy
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from netrollout.models.outcomes import OutcomeForest
 from netrollout.seeding import SEEDS, spawn
-from netrollout.systems.objectives import ACTIONS, Objective, action_index, nominal, outcomes, share
+from netrollout.studies.objectives import ACTIONS, Objective, action_index, nominal, outcomes, share
 from netrollout.traces import read_kth
 from netrollout.types import Bools, Floats, Ints
 

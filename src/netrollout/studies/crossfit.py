@@ -27,7 +27,7 @@ from netrollout.studies.bandit import (
     quarters,
     window_means,
 )
-from netrollout.systems.objectives import OBJECTIVES
+from netrollout.studies.objectives import OBJECTIVES
 from netrollout.types import Bools, Floats
 
 PARTS = ((0, 1), (2, 3), (0,), (1,), (2,), (3,))  # quarters that each of the six forests of a split learns from

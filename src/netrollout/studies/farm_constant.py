@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from netrollout.evaluate import simulate
-from netrollout.models.farm import QueueModel, learned
 from netrollout.systems.serverless.farm import Farm
+from netrollout.systems.serverless.model import QueueModel, learned
 from netrollout.systems.serverless.realise import fluid
 from netrollout.systems.serverless.rules import Constant
 from netrollout.systems.serverless.tasks import bank
-from netrollout.systems.workload import BASE_RATE, Phase, published
+from netrollout.systems.serverless.workload import BASE_RATE, Phase, published
 from netrollout.types import Floats, InputError, System
 
 

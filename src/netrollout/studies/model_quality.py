@@ -25,13 +25,13 @@ from netrollout.catalog import Worlds, policy_table
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
 from netrollout.experiment import Row, Values, exactly
 from netrollout.models import Forest, bootstrap_visits, certain, make_surrogate, tabulate
-from netrollout.models.demands import collect, learn_queues
 from netrollout.rollout import rollout_table
 from netrollout.rollout.truncated import simulate_returns
 from netrollout.seeding import spawn
 from netrollout.systems.mesh.dynamics import Mesh
 from netrollout.systems.mesh.realise import MODEL_WINDOWS, rows, split
 from netrollout.systems.mesh.scenario import load_scenario
+from netrollout.systems.queues.model import collect, learn_queues
 from netrollout.systems.queues.policies import Hpa
 from netrollout.systems.queues.realise import LOG_ROUTING
 from netrollout.types import Floats, InputError, Ints, Phase, Policy, State, Surrogate, System

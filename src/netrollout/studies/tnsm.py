@@ -14,7 +14,7 @@ import numpy as np
 from netrollout.evaluate import Estimate
 from netrollout.seeding import spawn
 from netrollout.studies.bandit import SEEN, Pattern
-from netrollout.systems.objectives import MO1, MO2, action_index, autoscaling_reward, outcomes, share
+from netrollout.studies.objectives import MO1, MO2, action_index, autoscaling_reward, outcomes, share
 from netrollout.traces import read_kth_optimum, read_kth_steps
 from netrollout.types import Floats, InputError, Ints
 

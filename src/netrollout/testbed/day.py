@@ -17,7 +17,7 @@ import numpy as np
 from netrollout.adapt.day import DayWindow
 from netrollout.seeding import spawn
 from netrollout.systems.queues.dynamics import MOST
-from netrollout.systems.throttle import ThrottledMesh
+from netrollout.systems.queues.throttle import ThrottledMesh
 from netrollout.testbed.live import FOREIGN_LIMIT, KEPT_COLUMNS, SETTLE
 from netrollout.testbed.mesh import Mesh
 from netrollout.testbed.processes import MeshError

@@ -27,9 +27,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from netrollout.systems.compiled import compiled
+from netrollout.systems.compiled import compiled, uniform
 from netrollout.systems.edge.dynamics import CURVE
-from netrollout.systems.requests import uniform
 from netrollout.types import Bools, Floats, InputError, Ints, Step
 
 PROFILES = {"A": (0.284, 0.249, 0.262, 0.205), "B": (0.187, 0.292, 0.307, 0.214)}

@@ -16,7 +16,7 @@ A worker that is given up stops at once; the newest starting one goes first.  Wo
 when one gets ready, is shared among the ready ones as if one queue stood before them all.  The controller sees the
 measured load and the time of day, but not whether a burst is on.
 
-The plant draws log-normal demands, the model (see `netrollout.models.demands`) exponential ones with learned means.
+The plant draws log-normal demands, the model (`netrollout.systems.queues.model`) exponential ones with learned means.
 Batch letters: B lanes, M controls (2), D observation size.
 
 Source: ours; parameters frozen before any policy ran (scenarios/mesh-s4.yml).
@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netrollout.systems.mesh.dynamics import INCREMENTS, Control, level_of
-from netrollout.systems.requests import serve
+from netrollout.systems.queues.requests import serve
 from netrollout.types import Bools, Floats, InputError, Ints, Step
 
 CYCLE = 5.0  # s, of S4, as all of these

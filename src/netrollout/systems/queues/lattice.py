@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from netrollout.batch import BatchPolicy, joint_actions
 from netrollout.seeding import spawn
 from netrollout.systems.queues.dynamics import MOST, START_CYCLES, QueueMesh, QueueState, shared
-from netrollout.systems.requests import serve
+from netrollout.systems.queues.requests import serve
 from netrollout.types import Floats, InputError, Ints
 
 WORK_1 = np.array([0.0, 0.3, 0.6, 1.0, 1.5, 2.5, 4.0, 6.0, 10.0, 18.0, 35.0])  # s

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import yaml
 
-from netrollout.models.demands import collect, learn_queues
 from netrollout.systems.mesh.dynamics import Control
 from netrollout.systems.queues.dynamics import Pattern, QueueMesh
+from netrollout.systems.queues.model import collect, learn_queues
 from netrollout.systems.queues.policies import Hpa
 from netrollout.types import Phase
 

@@ -235,7 +235,7 @@ class Farm:
         return x.seen.astype(np.float32)
 
     def state_of(self, observation: NDArray[np.floating]) -> FarmState:
-        """Raise: nine numbers do not tell the ages of tasks; `netrollout.models.farm` estimates what is behind them."""
+        """Raise: nine numbers do not tell the ages of tasks; a model (`serverless.model`) estimates them."""
         raise InputError(f"{self.name}: the plant's state is not visible; plan on a model, which has estimate(history)")
 
     def feasible(self, x: FarmState) -> Bools:

@@ -15,11 +15,11 @@ from typing import Literal
 
 import yaml
 
-from netrollout.models.farm import FluidModel, QueueModel, learned
 from netrollout.seeding import SEEDS, spawn
 from netrollout.systems.serverless.farm import Farm, durations
+from netrollout.systems.serverless.model import FluidModel, QueueModel, learned
 from netrollout.systems.serverless.tasks import Bank, bank
-from netrollout.systems.workload import (
+from netrollout.systems.serverless.workload import (
     PUBLISHED,
     Workload,
     family,
@@ -28,7 +28,7 @@ from netrollout.systems.workload import (
     published,
     shuffled,
 )
-from netrollout.systems.workload import Phase as Busy
+from netrollout.systems.serverless.workload import Phase as Busy
 from netrollout.types import InputError, Phase
 
 FIRST_OF_LOGS = 10_000  # seed; those below are judged

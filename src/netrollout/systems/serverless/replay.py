@@ -13,7 +13,7 @@ import numpy as np
 from netrollout.seeding import spawn
 from netrollout.systems.serverless.farm import CYCLE, MARGIN, POLLED, Farm
 from netrollout.systems.serverless.tasks import FIRST, bank
-from netrollout.systems.workload import published
+from netrollout.systems.serverless.workload import published
 from netrollout.types import Floats, InputError
 
 DELAYS = {"DQN": 6.0, "SARSA": 5.4, "ReactiveAverage": 5.4, "ReactiveMaximum": 5.4}  # s until a new worker is there

@@ -5,7 +5,7 @@ collected after the mean time that polling takes; arrivals have a rate that depe
 log-normal factor anew in every second, so that they may be burstier than a Poisson process; and times are relative to
 the start of the cycle, so that a state does not hold the past.  What cannot wait because the list of waiting tasks is
 full counts as late at once.  All draws of a lane come from a counter hashed with the lane's key, as in
-`netrollout.systems.requests`.
+`netrollout.systems.queues.requests`.
 
 Batch letters: B lanes, M workers at most, Q waiting tasks at most, L points of the service law, P phases.
 """
@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from netrollout.systems.compiled import compiled
-from netrollout.systems.requests import uniform
+from netrollout.systems.compiled import compiled, uniform
 from netrollout.systems.serverless.kernel import (
     ARRIVED,
     COLLECT,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netrollout.seeding import spawn
-from netrollout.systems.workload import Workload, published
+from netrollout.systems.serverless.workload import Workload, published
 from netrollout.types import Floats, InputError
 
 FIRST = 0.85  # s from the start of generation to the first task

@@ -37,7 +37,7 @@ from netrollout.systems.serverless.farm import (
 )
 from netrollout.systems.serverless.reward import Reward
 from netrollout.systems.serverless.tasks import Bank
-from netrollout.systems.workload import services
+from netrollout.systems.serverless.workload import services
 from netrollout.types import Bools, Floats, InputError, Ints, Step
 
 WAITING = 256  # tasks that can wait; who comes then is late anyway
@@ -83,9 +83,7 @@ class Beliefs:
         if not 0.0 <= self.jump <= 1.0 or not (self.levels >= 0.0).all():
             raise InputError(f"beliefs: jump {self.jump:g}; expected a probability, and levels of 0 tasks/s or more")
         if self.rates is not None and (len(self.rates) != len(self.bounds) or not (self.rates > 0.0).all()):
-            raise InputError(
-                f"beliefs: rates {self.rates} for {len(self.bounds)} phases; expected a positive one for each"
-            )
+            raise InputError(f"beliefs: rates {self.rates} for {len(self.bounds)} phases; expected a positive one each")
 
     @property
     def mean(self) -> float:

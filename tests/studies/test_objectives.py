@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netrollout.systems.objectives import (
+from netrollout.studies.objectives import (
     ACTIONS,
     FLOOR,
     MO1,

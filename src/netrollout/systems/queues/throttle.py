@@ -26,7 +26,7 @@ from scipy.special import ndtri
 from netrollout.seeding import spawn
 from netrollout.systems.compiled import compiled
 from netrollout.systems.queues.dynamics import MOST, MOST_LATE, Pattern, QueueMesh, QueueState
-from netrollout.systems.requests import uniform
+from netrollout.systems.queues.requests import request
 from netrollout.types import Floats, InputError, Ints, Step
 
 NEVER = -1e9  # s, the end of the job of a worker that had none
@@ -292,14 +292,14 @@ def _loop(keys, load, p, ready, demand, end, came, used, waiting, count, phases,
             _note(came[lane, worker], end[lane, worker], node, limits, out)
         time, number = 0.0, 0
         while load[lane] > 0.0:
-            time -= np.log(uniform(keys[lane], number)) / load[lane]
+            gap, asked, node = request(keys[lane], number, p[lane])
+            time += gap / load[lane]
             if time >= cycle:
                 break
-            node = 0 if uniform(keys[lane], number + 1) < p[lane] else 1
             place = count[lane, node]
             if place < waiting.shape[2]:
                 waiting[lane, node, place, 0] = time
-                waiting[lane, node, place, 1] = -np.log(uniform(keys[lane], number + 2)) * demand[lane, node]
+                waiting[lane, node, place, 1] = asked * demand[lane, node]
                 count[lane, node] += 1
             out[CAME] += 1.0
             number += 3

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from netrollout import batch
-from netrollout.models.farm import Beliefs, FluidModel, QueueModel, learned
 from netrollout.seeding import spawn
 from netrollout.systems.serverless import sampled
 from netrollout.systems.serverless.farm import Farm
+from netrollout.systems.serverless.model import Beliefs, FluidModel, QueueModel, learned
 from netrollout.systems.serverless.rules import Constant, Reactive
 from netrollout.systems.serverless.tasks import seeded
 from netrollout.types import InputError, System

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from netrollout.systems.compiled import compiled
+from netrollout.systems.compiled import compiled, uniform
 from netrollout.types import Floats, Ints
 
 LOG_SIGMA = np.sqrt(np.log(2.0))  # of the normal law behind a log-normal one with coefficient of variation 1
@@ -82,13 +82,10 @@ def serve(
 
 
 @compiled(inline="always")
-def uniform(key, number):  # type: ignore[no-untyped-def]
-    """Return the number-th uniform of a key, in (0, 1)."""
-    z = key * np.uint64(0x9E3779B97F4A7C15) + np.uint64(number) * np.uint64(0xD1342543DE82EF95)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
-    return (np.float64(z >> np.uint64(11)) + 0.5) * 2.0**-53
+def request(key, number, p):  # type: ignore[no-untyped-def]
+    """Return a request: its gap and its work in units of their means, and its node; `number` is its first uniform's."""
+    node = 0 if uniform(key, number + 1) < p else 1
+    return -np.log(uniform(key, number)), -np.log(uniform(key, number + 2)), node
 
 
 @compiled()
@@ -99,16 +96,16 @@ def loop(keys, load, p, ready, work, demand, exponential, cycle, bound, out):  #
         free = work[lane]  # when each worker will have finished what it was given, s since the start
         time, number = 0.0, 0
         while load[lane] > 0.0:
-            time -= np.log(uniform(keys[lane], number)) / load[lane]
+            gap, asked, node = request(keys[lane], number, p[lane])
+            time += gap / load[lane]
             if time >= cycle:
                 break
-            node, worker = 1, second
-            if uniform(keys[lane], number + 1) < p[lane]:
-                node, worker = 0, 0
+            worker = second
+            if node == 0:
+                worker = 0
                 for other in range(1, ready[lane]):
                     if free[other] < free[worker]:
                         worker = other
-            asked = -np.log(uniform(keys[lane], number + 2))
             if not exponential:  # Box and Muller's normal from the same draw and the next one
                 normal = np.sqrt(2.0 * asked) * np.cos(2.0 * np.pi * uniform(keys[lane], number + 3))
                 asked = np.exp(LOG_SIGMA * normal - 0.5 * LOG_SIGMA**2)

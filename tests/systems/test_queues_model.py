@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from netrollout.models.demands import collect, learn_queues
 from netrollout.systems.queues.dynamics import QueueMesh
+from netrollout.systems.queues.model import collect, learn_queues
 from netrollout.systems.queues.policies import Hold, Hpa
 from netrollout.types import InputError
 
