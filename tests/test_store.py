@@ -1,5 +1,6 @@
 """Files: whole or not at all, read with limits, and never unpickled."""
 
+import fcntl
 import gzip
 import io
 import os
@@ -181,3 +182,14 @@ def test_what_has_no_end_is_not_read(tmp_path):
             read_file(path, "expected CSV")
     with pytest.raises(InputError, match="cannot be read"):
         read_file("a\0b")
+
+
+def test_what_a_killed_writer_left_is_swept_away_by_the_next_and_what_is_being_written_is_not(tmp_path):
+    left, busy = tmp_path / ".a.json.01234567.part", tmp_path / ".a.json.89abcdef.part"
+    left.write_text("half")
+    with busy.open("w") as file:
+        file.write("ha")
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        write_file(tmp_path / "a.json", "whole")
+        assert sorted(p.name for p in tmp_path.iterdir()) == [busy.name, "a.json"]

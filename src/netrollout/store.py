@@ -19,6 +19,8 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
@@ -91,19 +93,31 @@ def _replace(target: Path, data: bytes) -> None:
     known = target.stat().st_mode if target.exists() else None
     if known is not None and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
+    stem = f".{target.name[:100]}"
+    _sweep(target.parent, stem)
+    partial = target.with_name(f"{stem}.{secrets.token_hex(4)}.part")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with open(descriptor, "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # what has content and no lock is swept away
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if known is not None:
-            os.chmod(partial, stat.S_IMODE(known))
-        os.replace(partial, target)
+            if known is not None:
+                os.chmod(partial, stat.S_IMODE(known))
+            os.replace(partial, target)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def _sweep(folder: Path, stem: str) -> None:
+    """Remove what writers of the same file left when they were killed; one that still writes holds its lock."""
+    for left in folder.glob(f"{escape(stem)}.????????.part"):
+        with suppress(OSError), left.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if left.stat().st_size:
+                left.unlink()
 
 
 def check_target(path: str | Path) -> None:
