@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netrollout.evaluate import bootstrap, simulate, t_interval
+from netrollout.evaluate import bootstrap, resolution, simulate, t_interval
 from netrollout.policies import RandomPolicy, TablePolicy
 from netrollout.seeding import spawn
 from netrollout.systems.toy import Walk
@@ -104,3 +104,13 @@ def test_a_t_interval_covers_what_it_says_with_few_units(n: int):
 def test_a_t_interval_needs_two_finite_units(values: object):
     with pytest.raises(InputError, match="needs at least two units, all finite"):
         t_interval(np.array(values))
+
+
+def test_the_resolution_is_a_difference_that_is_told_four_times_in_five():
+    rng = np.random.default_rng(3)
+    told = resolution(rng.normal(size=(100_000, 1)))  # many units, to know their spread
+    assert told == pytest.approx(2.80 / np.sqrt(100_000), rel=0.02)
+    ten = resolution(np.repeat([[-1.0], [1.0]], 5, axis=0))
+    drawn = ten + rng.normal(size=(4000, 10)) * np.std([-1.0, 1.0] * 5, ddof=1)
+    share = np.mean([t_interval(units).low > 0.0 for units in drawn])
+    assert 0.77 <= share <= 0.83

@@ -25,7 +25,7 @@ LAYERS = [
     {"learn", "testbed", "connect", "makers"},
     {"catalog"},
     {"experiment"},
-    {"studies", "results", "plots", "workflow", "cli"},
+    {"studies", "findings", "results", "plots", "workflow", "cli"},
 ]
 NOT_YET = {("catalog.closed_loop_daily", "studies.closed_loop_study")}  # goes with the second closed loop
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}

@@ -7,7 +7,8 @@ import nbformat
 import numpy as np
 import pytest
 
-from netrollout.results import ASIDE, Results, bibliography, check_claims, effectiveness, equivalence, load, sha256
+from netrollout.findings import effectiveness, equivalence
+from netrollout.results import ASIDE, Results, bibliography, check_claims, load, sha256
 from netrollout.types import InputError
 
 
@@ -168,7 +169,8 @@ def test_no_interval_no_margin_no_outcome(ends):
 
 def test_as_effective_needs_every_comparison():
     assert effectiveness({"S2": "better", "S3": "equivalent"}) == ("replicated", "S2: better; S3: equivalent")
-    assert effectiveness({"S2": "better", "S3": "undecided"}) == ("not reproduced", "S2: better; S3: undecided")
+    assert effectiveness({"S2": "better", "S3": "undecided"}) == ("undecided", "S2: better; S3: undecided")
+    assert effectiveness({"S2": "better", "S3": "worse", "S4": "undecided"})[0] == "not reproduced"
     with pytest.raises(InputError, match="no comparison"):
         effectiveness({})
 

@@ -1,7 +1,8 @@
 """Numbers reach prose from results records only.
 
 ``{res}`05_the_service_changes/gain``` shows a value with its unit; after colons stand a number format (``:.2f``,
-``:.0%``), ``interval`` (adds the interval) and ``bare`` (leaves out the unit).  ``{restable}
+``:.0%``), ``interval`` (adds the interval) and ``bare`` (leaves out the unit).  ``{finding}`` shows a sentence that the
+run's numbers chose (`netrollout.findings`).  ``{restable}
 05_the_service_changes/policies`` shows a table, ``{record} full`` everything that a profile found.  An unknown name is
 an error of the build.  Reasons why something was not run name commands, so their dashes stay as they are typed.
 """
@@ -13,10 +14,10 @@ from docutils.parsers.rst import directives
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+from netrollout.findings import phrase, show
 from netrollout.results import load, results_file
 from netrollout.types import InputError
 
-MINUS = "\u2212"
 logger = logging.getLogger(__name__)
 
 
@@ -40,27 +41,6 @@ def look_up(record, kind, name):
     raise InputError(f"no {kind[:-1]} {name!r} in the results of {record['notebook']}; known are {', '.join(known)}")
 
 
-def show(value, form=None):
-    """Write a number with three significant digits and no exponent, or in the given format; a missing one as a dash."""
-    if value is None:
-        return "\u2013"
-    if isinstance(value, bool | str):
-        return str(value)
-    if form:
-        return format(value, form).replace("-", MINUS)
-    if isinstance(value, int) or abs(value) >= 1000:
-        return f"{value:,.0f}".replace(",", "\u202f").replace("-", MINUS)
-    return f"{value:.3g}".replace("-", MINUS) if abs(value) >= 1e-4 or value == 0 else f"{value:.1e}"
-
-
-def phrase(entry, form=None, interval=False, bare=False):
-    """Write a value, its interval and its unit."""
-    words = show(entry["value"], form)
-    if interval and "low" in entry:
-        words += f" ({show(entry['low'], form)} to {show(entry['high'], form)})"
-    return words if bare or "unit" not in entry else f"{words}\u00a0{entry['unit']}"
-
-
 class Res(SphinxRole):
     """A value in a sentence."""
 
@@ -78,6 +58,23 @@ class Res(SphinxRole):
         if day:
             words += f" (measured live on {day})"
         return [nodes.inline(words, words, classes=["result"], support_smartquotes=False)], []
+
+
+class Finding(SphinxRole):
+    """A sentence that holds in the profile that made the page; nothing where what it is about was not run."""
+
+    def run(self):
+        """Replace the role by the sentence of the record."""
+        notebook, _, name = self.text.partition("/")
+        try:
+            known = read(self.env, notebook)["findings"]
+            if name not in known:
+                raise InputError(f"no finding {name!r} in the results of {notebook}; known are {', '.join(known)}")
+        except InputError as error:
+            logger.error(str(error), location=self.get_location(), type="results")
+            return [], []
+        words = known[name]["sentence"]
+        return [nodes.inline(words, words, classes=["finding"], support_smartquotes=False)] if words else [], []
 
 
 def table_node(columns, rows, form=None):
@@ -149,6 +146,8 @@ class Record(SphinxDirective):
         section += nodes.paragraph("", f"Made by {commit}{changed}. Data (sha256): {data}. Machine: {machine}.")
         section += self.values(record["values"])
         section += self.tables(record["tables"])
+        if said := [[key, of["sentence"]] for key, of in record["findings"].items() if of["sentence"]]:
+            section += table_node(["finding", "in this run"], said)
         if record["claims"]:
             keys = ["statement", "source", "published", "verdict", "because"]
             section += table_node(keys, [[claim[key] for key in keys] for claim in record["claims"]])
@@ -182,6 +181,7 @@ def setup(app):
     """Register the role and the directives."""
     app.add_config_value("netrollout_profile", "quick", "env", str)
     app.add_role("res", Res())
+    app.add_role("finding", Finding())
     app.add_directive("restable", ResTable)
     app.add_directive("record", Record)
     return {"parallel_read_safe": True}

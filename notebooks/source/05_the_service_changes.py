@@ -62,7 +62,8 @@ from netrollout.dp import MDP, evaluate_policy, policy_iteration
 
 # %%
 from netrollout.evaluate import bootstrap
-from netrollout.results import Results, effectiveness, equivalence
+from netrollout.findings import effectiveness, equivalence
+from netrollout.results import Results
 from netrollout.rollout import rollout_table
 from netrollout.studies.networks import networks
 from netrollout.studies.published import published_mesh

@@ -198,6 +198,23 @@ def t_interval(values: Floats, level: float = 0.95) -> Estimate:
     return Estimate(value, value - half, value + half, level, len(means))
 
 
+def resolution(differences: Floats, level: float = 0.95, power: float = 0.8) -> float:
+    """Return the smallest true difference that so many units tell from zero with the given power.
+
+    Parameters
+    ----------
+    differences : (n, ...) float64
+        Paired differences of two policies; the first axis counts the units, at least two.
+    level, power : float
+        Coverage of the interval, and probability with which it leaves out zero.
+    """
+    units = np.asarray(differences, dtype=float)
+    means = units.reshape(len(units), -1).mean(axis=1)
+    free = len(means) - 1
+    told = stdtrit(free, (1 + level) / 2) + stdtrit(free, power)
+    return float(told * means.std(ddof=1) / np.sqrt(len(means)))
+
+
 def _mean(samples: Floats) -> Floats:
     mean: Floats = samples.mean(axis=1)
     return mean

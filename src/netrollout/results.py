@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from netrollout.findings import asked, fill, holds
 from netrollout.provenance import deviations, provenance, repository, sha256
 from netrollout.store import read_text, write_file
 from netrollout.types import InputError
@@ -37,7 +38,8 @@ VERDICTS = {
     "reproduced": "the same data and the same algorithm gave what was published",
     "replicated": "another system, measured by us, showed the same",
     "algorithm differs": "what the published code runs is not what its text says, or what we run",
-    "not reproduced": "we looked and did not find it; our interval does not support it",
+    "not reproduced": "we looked and found otherwise: the interval of our difference leaves the claim out",
+    "undecided": "we looked, and the interval of our difference holds both the claim and its contrary",
     "refuted": "it contradicts the published data or a proof",
     "not testable here": "the data or the machinery that a test needs are not available",
 }
@@ -85,6 +87,7 @@ class Results:
             "values": {},
             "tables": {},
             "claims": [],
+            "findings": {},
             "not_run": {},
         }
         differs = deviations(notebook, profile, json.loads(encode(self.record["parameters"])))
@@ -196,6 +199,38 @@ class Results:
     def _file(self) -> Path:
         return Path(os.environ.get(ASIDE, results_file(MINE, self.notebook)))
 
+    def finding(self, id: str, cases: Mapping[str, str], otherwise: str) -> str:
+        """Record what the numbers say in a sentence that holds, see `netrollout.findings`.
+
+        Parameters
+        ----------
+        id : str
+            The book shows the sentence by ``{finding}`<notebook>/<id>```.
+        cases : mapping of str to str
+            Condition to sentence, the first that is fulfilled is shown; ``{name:.2f:interval}`` shows a value.
+        otherwise : str
+            The sentence where none is.
+
+        Returns
+        -------
+        str
+            The sentence; empty where what it is about was not run.
+
+        Raises
+        ------
+        InputError
+            A value is neither recorded nor not run, or a condition is none.
+        """
+        values = self.record["values"] | self._live["values"]
+        absent = [name for case in cases for name in asked(case) if name not in values]
+        if any(name in self.record["not_run"] or name.split(".")[0] in self.record["not_run"] for name in absent):
+            condition, sentence = None, ""
+        else:
+            condition = next((case for case in cases if holds(case, values)), None)
+            sentence = fill(otherwise if condition is None else cases[condition], values)
+        self.record["findings"][id] = {"cases": list(cases), "holds": condition, "sentence": sentence}
+        return sentence
+
     def _check(self, claims: list[dict[str, Any]]) -> None:
         root = repository()
         path = results_file(self.profile, self.notebook, Path("results"))
@@ -263,60 +298,6 @@ def check_claims(record: Mapping[str, Any], path: Path, keys: Container[str] | N
             raise InputError(f"{place}: source {claim['source']!r} is no key of book/references.bib")
 
 
-def equivalence(low: float, high: float, margin: float) -> str:
-    """Say what the interval of a difference, ours minus theirs, shows.
-
-    Two policies are as effective as each other where the whole interval lies within the margin, which is fixed before
-    anything is measured; a point estimate near zero shows nothing.
-
-    Parameters
-    ----------
-    low, high : float
-        Ends of the interval, in the unit of `margin`.
-    margin : float
-        Largest difference that does not matter; not negative.
-
-    Returns
-    -------
-    str
-        ``equivalent`` (within plus or minus the margin), else ``better`` or ``worse`` (zero lies outside), else
-        ``undecided``.
-
-    Raises
-    ------
-    InputError
-        The ends are the wrong way round or not numbers, or the margin is negative.
-    """
-    if not low <= high or not margin >= 0:
-        raise InputError(f"interval {low} to {high}, margin {margin}: need low <= high and margin >= 0")
-    if -margin <= low and high <= margin:
-        return "equivalent"
-    if low > 0:
-        return "better"
-    return "worse" if high < 0 else "undecided"
-
-
-def effectiveness(outcomes: Mapping[str, str]) -> tuple[str, str]:
-    """Judge the claim "as effective as" from what `equivalence` said of every comparison.
-
-    Parameters
-    ----------
-    outcomes : mapping of str to str
-        By the name of the comparison.
-
-    Returns
-    -------
-    verdict : str
-        ``replicated`` where every outcome is ``equivalent`` or ``better``, else ``not reproduced``.
-    because : str
-        The outcomes in words.
-    """
-    if not outcomes:
-        raise InputError("no comparison to judge; give at least one outcome")
-    held = all(outcome in ("equivalent", "better") for outcome in outcomes.values())
-    return "replicated" if held else "not reproduced", "; ".join(f"{name}: {word}" for name, word in outcomes.items())
-
-
 def results_file(profile: str, notebook: str, root: Path | None = None) -> Path:
     """Name the file of a record."""
     return (root or repository() / "results") / profile / f"{notebook}.json"
@@ -346,7 +327,7 @@ def load(profile: str, notebook: str, root: Path | None = None) -> dict[str, Any
     if profile != MINE and record.get("differs"):
         key, (ours, theirs) = next(iter(record["differs"].items()))
         raise InputError(f"{path}: made with {key} = {ours}, but the {profile} profile has {theirs}: not published")
-    return record | {"live": _read(live) if live.is_file() else empty}
+    return {"findings": {}} | record | {"live": _read(live) if live.is_file() else empty}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def test_it_shows_every_claim_sorted_by_source_with_our_value(tmp_path, monkeypa
     ]
     text = page(lay_out(tmp_path, monkeypatch, publish, claims))
     assert "\u221212.3 (\u221213 to \u221211)\u00a0s (mean); 95% interval; n = 40; bootstrap" in text
-    assert "not reproduced: we looked and did not find it" in text and "not measured" in text
+    assert "not reproduced: we looked and found otherwise" in text and "not measured" in text
     assert "A &lt; B *surely*" in text, "shown as written"
     assert 'href="../notebooks/01_a.html"' in text and "Chapter one" in text
     assert "full profile, no commit; data (sha256): none" in text

@@ -16,7 +16,8 @@ from netrollout.dp import MDP
 from netrollout.family import Family, family_named
 from netrollout.models import SURROGATES
 from netrollout.seeding import spawn
-from netrollout.systems.mesh.realise import Regressor
+from netrollout.systems.mesh.realise import Regressor, rows, split, visits
+from netrollout.systems.mesh.scenario import load_scenario
 from netrollout.systems.queues.dynamics import Pattern, QueueMesh
 from netrollout.systems.toy import Walk
 from netrollout.types import InputError
@@ -177,3 +178,16 @@ def test_a_metric_without_a_unit_is_an_error_and_not_seconds():
     assert (mesh.unit("d_compute"), farm.unit("reward_qos")) == ("s", "reward")
     with pytest.raises(InputError, match="metric 'queue' has no unit"):
         mesh.unit("queue")
+
+
+def test_the_held_out_visit_rotates_and_is_never_in_the_model():
+    frame = rows(load_scenario("mesh-release"), "after")
+    assert visits("mesh-release") == 10 and visits("mesh-s3") == 3
+    for held in (0, 9):
+        ours, theirs = split(frame, "plant", held), split(frame, "model", held)
+        assert set(ours["rank"]) == {held} and set(theirs["rank"]) == set(range(10)) - {held}
+        assert not set(ours["visit"]) & set(theirs["visit"])
+        first = make("mesh-release", phase="after", held=held).response.windows[0, :, 0]
+        assert np.array_equal(np.sort(first), np.sort(ours.loc[ours["grid"] == 0, "d_compute"]))
+    with pytest.raises(InputError, match="held=3: expected a visit from 0 to 2"):
+        make("mesh-s3", held=3)

@@ -1,9 +1,10 @@
 """From traces to the two realisations of a mesh: the plant and the learned model.
 
-The visits of a configuration are split in time: the last of three is the plant's, the others are the model's, so that
-nothing is planned on what it is judged by.  The published traces visit each configuration once; there a visit is cut
-into blocks of five consecutive windows, the last half of which is the plant's, and neighbours share a visit: the split
-is kinder than one by visit, and results on these traces say so.
+The visits of a configuration are split: the last half of them (of three, the last one) is the plant's, or the one visit
+that is held out by its number, and the others are the model's, so that nothing is planned on what it is judged by.
+The published traces visit each configuration once; there a visit is cut into blocks of five consecutive windows, the
+last half of which is the plant's, and neighbours share a visit: the split is kinder than one by visit, and results on
+these traces say so.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ BLOCK = 5  # windows
 MODEL_WINDOWS = 25  # equally likely window means of the model at each grid point
 
 
-def plant(name: str, *, source: Source = "testbed", phase: Phase = "before", seed: int = 0) -> Mesh:
+def plant(
+    name: str, *, source: Source = "testbed", phase: Phase = "before", seed: int = 0, held: int | None = None
+) -> Mesh:
     """Return what really happens: held-out visits.
 
     Parameters
@@ -38,9 +41,11 @@ def plant(name: str, *, source: Source = "testbed", phase: Phase = "before", see
     phase : str
     seed : int
         Of the regressor that stands in where the design is thin.
+    held : int or None
+        Which visit of each configuration is held out, from 0; None holds out the last half of them.
     """
     scenario = load_scenario(name, source)
-    return scenario.mesh(phase, plant_response(scenario, phase, seed))
+    return scenario.mesh(phase, plant_response(scenario, phase, seed, held))
 
 
 def model(
@@ -51,6 +56,7 @@ def model(
     surrogate: Regressor = "forest",
     seed: int = 0,
     refit: int | None = None,
+    held: int | None = None,
 ) -> Mesh:
     """Return what was learned from the other visits.
 
@@ -64,9 +70,11 @@ def model(
         Of the regressor and of the bootstrap.
     refit : int or None
         Number of a bootstrap resample of the visits; None takes them as they are.
+    held : int or None
+        As of `plant`.
     """
     scenario = load_scenario(name, source)
-    return scenario.mesh(phase, model_response(scenario, phase, surrogate, seed, refit))
+    return scenario.mesh(phase, model_response(scenario, phase, surrogate, seed, refit, held))
 
 
 def outline(name: str) -> Mesh:
@@ -114,15 +122,39 @@ def _level(values: Floats, levels: tuple[float, ...], control: str, trace: str) 
     return nearest
 
 
-def split(frame: pd.DataFrame, side: Literal["plant", "model"]) -> pd.DataFrame:
-    """Return the windows of the plant (the last visits of each configuration) or of the model (the others)."""
-    visits = frame.groupby("grid")["rank"].transform("max") + 1
-    held_out = frame["rank"] >= visits - np.maximum(visits // 2, 1)
+def visits(name: str, source: Source = "testbed", phase: Phase = "after") -> int:
+    """Return how often every configuration was visited at least: so many folds has a rotation of the held-out visit."""
+    return int(rows(load_scenario(name, source), phase).groupby("grid")["rank"].max().min()) + 1
+
+
+def split(frame: pd.DataFrame, side: Literal["plant", "model"], held: int | None = None) -> pd.DataFrame:
+    """Return the windows of the plant or of the model.
+
+    Parameters
+    ----------
+    held : int or None
+        Number of the visit of each configuration that is the plant's; None: the last half of them.
+
+    Raises
+    ------
+    InputError
+        If a configuration has no such visit, or no other.
+    """
+    count = frame.groupby("grid")["rank"].transform("max") + 1
+    if held is not None and not 0 <= held < count.min():
+        raise InputError(f"option held={held}: expected a visit from 0 to {count.min() - 1}")
+    held_out = frame["rank"] == held if held is not None else frame["rank"] >= count - np.maximum(count // 2, 1)
     return frame[held_out if side == "plant" else ~held_out]
 
 
 def learned(
-    scenario: Scenario, phase: Phase, surrogate: str, seed: int, refit: int | None, side: Literal["plant", "model"]
+    scenario: Scenario,
+    phase: Phase,
+    surrogate: str,
+    seed: int,
+    refit: int | None,
+    side: Literal["plant", "model"],
+    held: int | None = None,
 ) -> tuple[Mesh, Surrogate]:
     """Fit a surrogate on one side's visits; return it with the scenario's (empty) mesh.
 
@@ -130,8 +162,10 @@ def learned(
     ----------
     refit : int or None
         Number of a bootstrap resample of the visits, within configurations.
+    held : int or None
+        As of `split`.
     """
-    mesh, frame = scenario.mesh(phase), split(rows(scenario, phase), side)
+    mesh, frame = scenario.mesh(phase), split(rows(scenario, phase), side, held)
     features = mesh.grid_features()[frame["grid"]]
     visit = frame["visit"].to_numpy()
     chosen = np.arange(len(frame))
@@ -142,18 +176,20 @@ def learned(
     return mesh, model.fit(features[chosen], response[chosen], visit[chosen])
 
 
-def model_response(scenario: Scenario, phase: Phase, surrogate: str, seed: int, refit: int | None) -> ResponseTable:
+def model_response(
+    scenario: Scenario, phase: Phase, surrogate: str, seed: int, refit: int | None, held: int | None = None
+) -> ResponseTable:
     """Return the learned response on the grid."""
-    mesh, model = learned(scenario, phase, surrogate, seed, refit, "model")
+    mesh, model = learned(scenario, phase, surrogate, seed, refit, "model", held)
     return tabulate(model, mesh, MODEL_WINDOWS)
 
 
-def plant_response(scenario: Scenario, phase: Phase, seed: int) -> ResponseTable:
+def plant_response(scenario: Scenario, phase: Phase, seed: int, held: int | None = None) -> ResponseTable:
     """Return the plant's response: held-out windows, or for a thin design a forest fit on held-out visits."""
     if scenario.plant == "surrogate":
-        mesh, model = learned(scenario, phase, "forest", seed, None, "plant")
+        mesh, model = learned(scenario, phase, "forest", seed, None, "plant", held)
         return tabulate(model, mesh, MODEL_WINDOWS)
-    return windows_table(scenario, phase, split(rows(scenario, phase), "plant"))
+    return windows_table(scenario, phase, split(rows(scenario, phase), "plant", held))
 
 
 def windows_table(scenario: Scenario, phase: Phase, frame: pd.DataFrame) -> ResponseTable:
