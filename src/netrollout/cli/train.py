@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netrollout.cli.common import MOST, Load, Settings, System, notice, parse_settings, target, write_json
+from netrollout.cli.common import MOST, Load, Settings, System, notice, parse_settings, target, working, write_json
 from netrollout.learn import (
     Curve,
     Learner,
@@ -66,12 +66,14 @@ def train(
     if resume and not checkpoint.exists():
         raise InputError(f"--resume: there is no {checkpoint}; leave --resume out to begin")
     options = parse_settings(settings)
-    world, where = _world(system, options)
+    with working(f"{system}: the model"):
+        world, where = _world(system, options)
     made, begin = learner(world, chosen.name, seed, variant), time.perf_counter()
     record = {"evaluations": evaluations, "options": options}
     lengths = (total, every or max(total // PARTS, 1), evaluations)
     try:
-        curve = _judged(made, world, where, lengths, checkpoint, resume, record)
+        with working(f"{chosen.name} on {system}"):
+            curve = _judged(made, world, where, lengths, checkpoint, resume, record)
     except KeyboardInterrupt:
         kept = f"{checkpoint} keeps the last segment; go on with --resume" if checkpoint.exists() else "nothing is kept"
         notice(f"netrollout: interrupted; {kept}")
