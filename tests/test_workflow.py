@@ -118,11 +118,11 @@ def test_a_notebook_that_fails_or_is_stopped_leaves_the_results_before_as_they_w
     write_params(checkout, {"01_a": {}, "02_b": {}})
     doit(checkout, "profile=full")
     folder = checkout / "results" / "full"
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = {path.name: path.read_bytes() for path in folder.glob("*.json")}
     late = WRITES.format(name="01_a").replace("n=n", "n=2")
     notebook(checkout / "notebooks" / "01_a.ipynb", late, "1 / 0")
     assert doit(checkout, "profile=full")[0] != 0
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in folder.glob("*.json")} == before
     notebook(checkout / "notebooks" / "01_a.ipynb", late, "import time; print(end='', flush=True); time.sleep(100)")
     command = [sys.executable, "-m", "doit", "profile=full", "notebook"]
     aside = checkout / "build" / "full" / "results" / "full" / "01_a.json"
@@ -137,7 +137,7 @@ def test_a_notebook_that_fails_or_is_stopped_leaves_the_results_before_as_they_w
     process.communicate()
     _, alive = psutil.wait_procs(workers, timeout=20)
     assert not alive, "nothing waits for ever"
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in folder.glob("*.json")} == before
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def executed_cell(**fields):
 
 def stage_cells(tmp_path, *cells, profile="full"):
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# T"), *cells]), tmp_path / "a.ipynb")
-    stage_notebook(tmp_path / "a.ipynb", tmp_path / "site" / "a.ipynb", profile)
+    stage_notebook(tmp_path / "a.ipynb", tmp_path / "site" / "a.ipynb", profile, tmp_path / "none.json")
     return nbformat.read(tmp_path / "site" / "a.ipynb", as_version=4)
 
 
@@ -318,16 +318,17 @@ def test_a_cell_with_an_error_stops_the_book(tmp_path):
         stage_cells(tmp_path, executed_cell(outputs=[error]))
 
 
-def test_quick_pages_say_so_below_the_title(tmp_path):
-    assert "Quick profile" in stage_cells(tmp_path, executed_cell(), profile="quick").cells[1].source
-    assert len(stage_cells(tmp_path, executed_cell(), profile="full").cells) == 2
+def test_a_page_whose_pictures_are_those_of_the_quick_run_says_so(tmp_path):
+    shown = executed_cell(outputs=[nbformat.v4.new_output("stream", text="1")])
+    assert ":pictures: here" in stage_cells(tmp_path, shown, profile="quick").cells[0].source
+    assert ":pictures: here" not in stage_cells(tmp_path, shown, profile="full").cells[0].source
 
 
 def test_a_page_that_stands_in_is_not_called_quick(tmp_path):
     page = as_text(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# T"), executed_cell()]), "NOTE")
     nbformat.write(page, tmp_path / "a.ipynb")
-    stage_notebook(tmp_path / "a.ipynb", tmp_path / "site" / "a.ipynb", "quick")
-    assert len(nbformat.read(tmp_path / "site" / "a.ipynb", as_version=4).cells) == 2
+    stage_notebook(tmp_path / "a.ipynb", tmp_path / "site" / "a.ipynb", "quick", tmp_path / "none.json")
+    assert "{made}" not in nbformat.read(tmp_path / "site" / "a.ipynb", as_version=4).cells[0].source
 
 
 def git(folder, *arguments):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.statemachine import StringList
-from results import phrase, read, table_node
+from results import commit, phrase, read, table_node
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
@@ -43,10 +43,8 @@ def ours(claim, record):
 def run(record):
     """Say which run found it: profile, commit, date and data."""
     made = record["provenance"]
-    commit = f"commit {made['commit'][:8]} of {made['created']}" if made["commit"] else "no commit"
-    changed = " with uncommitted changes" if made["dirty"] else ""
     data = ", ".join(f"{name} {digest[:12]}" for name, digest in made["data"].items()) or "none"
-    return f"{record['profile']} profile, {commit}{changed}; data (sha256): {data}"
+    return f"{record['profile']} profile, {commit(record)}; data (sha256): {data}"
 
 
 class Ledger(SphinxDirective):

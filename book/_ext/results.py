@@ -2,9 +2,12 @@
 
 ``{res}`05_the_service_changes/gain``` shows a value with its unit; after colons stand a number format (``:.2f``,
 ``:.0%``), ``interval`` (adds the interval) and ``bare`` (leaves out the unit).  ``{finding}`` shows a sentence that the
-run's numbers chose (`netrollout.findings`).  ``{restable}
-05_the_service_changes/policies`` shows a table, ``{record} full`` everything that a profile found.  An unknown name is
-an error of the build.  Reasons why something was not run name commands, so their dashes stay as they are typed.
+run's numbers chose (`netrollout.findings`).  ``{restable} 05_the_service_changes/policies`` shows a table; one of more
+than eight rows is closed.  All three show what was published, the full run, and where that has no such name what the
+quick run of this machine found.  ``{made} NAME`` says where the
+numbers of a chapter come from, ``{computed} NAME`` what this machine computed, ``{record} NAME`` shows everything of
+both.  An unknown name is an error of the build.  Reasons why something was not run name commands, so their dashes stay
+as they are typed.
 """
 
 from pathlib import Path
@@ -21,23 +24,54 @@ from netrollout.types import InputError
 logger = logging.getLogger(__name__)
 
 
-def read(env, notebook, profile=None):
+ROWS = 8  # of a table that is shown open
+
+
+def read(env, notebook, profile):
     """Read a record of the staged site; pages that show it are built again when it changes."""
-    profile, root = profile or env.config.netrollout_profile, Path(env.srcdir) / "results"
+    root = Path(env.srcdir) / "results"
     env.note_dependency(str(results_file(profile, notebook, root)))
     return load(profile, notebook, root)
 
 
+def runs(env, notebook):
+    """Return the record of the published run and that of this machine's run; None where there is none."""
+    root, found = Path(env.srcdir) / "results", []
+    for profile in ("full", env.config.netrollout_profile):
+        found.append(read(env, notebook, profile) if results_file(profile, notebook, root).is_file() else None)
+    if found == [None, None]:
+        raise InputError(f"no results of notebook {notebook} are there; run it first")
+    return found
+
+
+def published(env, notebook, kind, name):
+    """Find a value, table or finding as `look_up` does, in the published run; what is not there yet, in this machine's.
+
+    Returns
+    -------
+    entry, absent, note
+        The entry; why there is none; and what the reader must know about where it comes from.
+    """
+    full, here = runs(env, notebook)
+    try:
+        return look_up(full or here, kind, name)
+    except InputError:
+        if full is None or here is None:
+            raise
+        entry, absent, note = look_up(here, kind, name)
+        return entry, absent, note or f"{here['profile']} run"
+
+
 def look_up(record, kind, name):
-    """Find a value or table; returns (entry, why it was not run, day on which it was measured live)."""
+    """Find a value, table or finding; returns (entry, why it was not run, that it was measured live and when)."""
     if name in record[kind]:
         return record[kind][name], None, None
-    if name in record["live"][kind]:
-        return record["live"][kind][name], None, record["live"]["ran"][:10]
+    if name in record["live"].get(kind, ()):
+        return record["live"][kind][name], None, f"measured live on {record['live']['ran'][:10]}"
     for reason in (name, name.split(".")[0]):
         if reason in record["not_run"]:
             return None, f"not run here, because {record['not_run'][reason]}", None
-    known = sorted([*record[kind], *record["live"][kind], *record["not_run"]])
+    known = sorted([*record[kind], *record["live"].get(kind, ()), *record["not_run"]])
     raise InputError(f"no {kind[:-1]} {name!r} in the results of {record['notebook']}; known are {', '.join(known)}")
 
 
@@ -50,13 +84,13 @@ class Res(SphinxRole):
         name, *options = rest.split(":")
         forms = [option for option in options if option not in ("interval", "bare")]
         try:
-            entry, absent, day = look_up(read(self.env, notebook), "values", name)
+            entry, absent, note = published(self.env, notebook, "values", name)
             words = absent or phrase(entry, *forms[:1], interval="interval" in options, bare="bare" in options)
         except (InputError, ValueError) as error:
             logger.error(str(error), location=self.get_location(), type="results")
             return [], []
-        if day:
-            words += f" (measured live on {day})"
+        if note:
+            words += f" ({note})"
         return [nodes.inline(words, words, classes=["result"], support_smartquotes=False)], []
 
 
@@ -67,13 +101,13 @@ class Finding(SphinxRole):
         """Replace the role by the sentence of the record."""
         notebook, _, name = self.text.partition("/")
         try:
-            known = read(self.env, notebook)["findings"]
-            if name not in known:
-                raise InputError(f"no finding {name!r} in the results of {notebook}; known are {', '.join(known)}")
+            entry, _, note = published(self.env, notebook, "findings", name)
         except InputError as error:
             logger.error(str(error), location=self.get_location(), type="results")
             return [], []
-        words = known[name]["sentence"]
+        words = (
+            f"{entry['sentence']} ({note})" if entry and entry["sentence"] and note else (entry or {}).get("sentence")
+        )
         return [nodes.inline(words, words, classes=["finding"], support_smartquotes=False)] if words else [], []
 
 
@@ -103,7 +137,7 @@ class ResTable(SphinxDirective):
         """Build the table, or the sentence that says why it is not there."""
         notebook, _, name = self.arguments[0].partition("/")
         try:
-            entry, absent, day = look_up(read(self.env, notebook), "tables", name)
+            entry, absent, note = published(self.env, notebook, "tables", name)
         except InputError as error:
             logger.error(str(error), location=self.get_location(), type="results")
             return []
@@ -112,69 +146,119 @@ class ResTable(SphinxDirective):
             why = nodes.paragraph("", words, support_smartquotes=False)
             return [nodes.admonition("", nodes.title("", "Not run"), why, classes=["note"])]
         table = table_node(entry["columns"], entry["rows"], self.options.get("format"))
-        caption = " ".join([self.options.get("caption", ""), f"(Measured live on {day}.)" if day else ""]).strip()
-        if caption:
-            table.insert(0, nodes.title(caption, caption))
-        return [table]
+        caption = self.options.get("caption") or name.replace("-", " ").replace(".", ", ").capitalize()
+        caption += f" ({note})" if note else ""
+        table.insert(0, nodes.title(caption, caption))
+        return [table] if len(entry["rows"]) <= ROWS else [closed(f"{caption} ({len(entry['rows'])} rows)", table)]
+
+
+def closed(title, *content):
+    """Put content behind a click."""
+    return nodes.admonition("", nodes.title(title, title), *content, classes=["dropdown", "note"])
+
+
+def commit(record):
+    """Say which commit made a record."""
+    made = record["provenance"]
+    if not made["commit"]:
+        return "no commit"
+    return f"commit {made['commit'][:8]} of {made['created']}" + (" with uncommitted changes" if made["dirty"] else "")
+
+
+class Made(SphinxDirective):
+    """One line below the title: profile, commit and date of what the page shows."""
+
+    required_arguments = 1
+    option_spec = {"pictures": directives.unchanged}  # noqa: RUF012 - docutils' way
+
+    def run(self):
+        """Build the line."""
+        full, here = runs(self.env, self.arguments[0])
+        if full is None:
+            words = f"Numbers and figures: {here['profile']} profile, {commit(here)}; no full run is published yet."
+        elif here is None or here["profile"] == "full":
+            words = f"Numbers and figures: full profile, {commit(full)}."
+        elif "pictures" in self.options:
+            words = (
+                f"Numbers and tables: full profile, {commit(full)}. Figures and printed output: quick profile, here."
+            )
+        else:
+            words = f"Numbers and figures: full profile, {commit(full)}; what this machine computed stands closed."
+        return [nodes.paragraph("", words, classes=["made"])]
+
+
+class Computed(SphinxDirective):
+    """What this machine computed, beside what was published; closed."""
+
+    required_arguments = 1
+
+    def run(self):
+        """Build the closed box; nothing where the published run was made here."""
+        full, here = runs(self.env, self.arguments[0])
+        if full is None or here is None or here["profile"] == "full":
+            return []
+        return [closed("What this machine computed (quick profile)", *values(full, here))]
+
+
+def _typed(words):
+    """Return a paragraph whose dashes stay as they are."""
+    return nodes.paragraph(words, words, support_smartquotes=False)
+
+
+def values(full, here):
+    """Build the table of all values of both runs."""
+    records = [record for record in (full, here) if record]
+    names = list(dict.fromkeys(name for record in records for name in [*record["values"], *record["live"]["values"]]))
+    known = [record["values"] | record["live"]["values"] for record in records]
+    rows = [[name, *(phrase(k[name], interval=True) if name in k else "\u2013" for k in known)] for name in names]
+    return [table_node(["value", *(f"{record['profile']} run" for record in records)], rows)] if rows else []
 
 
 class Record(SphinxDirective):
-    """Everything that a profile found: ``{record} full``, or without an argument the profile that made the book."""
+    """Everything that the runs of a notebook found, each table behind a click."""
 
-    optional_arguments = 1
+    required_arguments = 1
 
     def run(self):
-        """Build one section per notebook."""
-        profile = self.arguments[0] if self.arguments else self.config.netrollout_profile
-        folder = Path(self.env.srcdir) / "results" / profile
-        self.env.note_reread()  # a new record must appear on the page
-        names = [path.stem for path in sorted(folder.glob("*.json")) if not path.stem.endswith(".live")]
-        records = [read(self.env, name, profile) for name in names]
-        own = [record for record in records if record["profile"] == profile]  # others stand in for what was not run
-        if not own:
-            return [nodes.paragraph("", f"No results of the {profile} profile are there.")]
-        return [self.section(profile, record) for record in own]
+        """Build the page of one notebook."""
+        full, here = runs(self.env, self.arguments[0])
+        both = [record for record in (full, here) if record]
+        if len(both) == 2 and here["profile"] == "full":  # it is the published one, or stands in for a run
+            both = [full]
+        found = [node for record in both for node in self.head(record)]
+        found += [closed("Values", *values(*both, *[None] * (2 - len(both))))]
+        return found + [node for record in both for node in [*self.findings(record), *self.tables(record)]]
 
-    def section(self, profile, record):
-        """Build the section of one notebook."""
-        name, made, live = record["notebook"], record["provenance"], record["live"]
-        section = nodes.section("", nodes.title("", name), ids=[nodes.make_id(f"{profile}-{name}")])
-        commit = f"commit {made['commit'][:8]} of {made['created']}" if made["commit"] else "no commit"
-        changed = " with uncommitted changes" if made["dirty"] else ""
+    def findings(self, record):
+        """Build the table of the sentences that hold in a run."""
+        said = [[key, of["sentence"]] for key, of in record["findings"].items() if of["sentence"]]
+        return (
+            [closed(f"Findings ({record['profile']} run)", table_node(["finding", "sentence"], said))] if said else []
+        )
+
+    def head(self, record):
+        """Say what made a record, and with which parameters."""
+        made = record["provenance"]
         data = ", ".join(f"{key} {digest[:12]}" for key, digest in made["data"].items()) or "none"
         machine = f"{made['machine']['cpu']}, {made['machine']['cores']} cores"
-        section += nodes.paragraph("", f"Made by {commit}{changed}. Data (sha256): {data}. Machine: {machine}.")
-        section += self.values(record["values"])
-        section += self.tables(record["tables"])
-        if said := [[key, of["sentence"]] for key, of in record["findings"].items() if of["sentence"]]:
-            section += table_node(["finding", "in this run"], said)
-        if record["claims"]:
-            keys = ["statement", "source", "published", "verdict", "because"]
-            section += table_node(keys, [[claim[key] for key in keys] for claim in record["claims"]])
-        if live["values"] or live["tables"]:
-            section += nodes.rubric("", f"Measured live on {live['ran'][:10]}")
-            section += self.values(live["values"])
-            section += self.tables(live["tables"])
-        section += [
-            nodes.paragraph("", f"{key}: not run here, because {why}.", support_smartquotes=False)
-            for key, why in record["not_run"].items()
+        asked = ", ".join(f"{key} = {value}" for key, value in record["parameters"].items())
+        lines = {"Parameters": asked or "none", "Made by": commit(record), "Data (sha256)": data, "Machine": machine}
+        if record["live"]["ran"]:
+            lines["Live values"] = f"measured on {record['live']['ran'][:10]}"
+        lines |= {key: f"not run here, because {why}" for key, why in record["not_run"].items()}
+        fields = [
+            nodes.field("", nodes.field_name("", key), nodes.field_body("", _typed(words)))
+            for key, words in lines.items()
         ]
-        return section
+        return [nodes.rubric("", f"The {record['profile']} run"), nodes.field_list("", *fields)]
 
-    def values(self, values):
-        """Build the table of all values."""
-        rows = []
-        for name, entry in values.items():
-            level = f"{entry['level']:.0%}" if "level" in entry else ""
-            rows.append([name, phrase(entry, interval=True), level, entry.get("n", ""), entry.get("how", "")])
-        return [table_node(["value", "", "level", "n", "how"], rows)] if rows else []
-
-    def tables(self, tables):
-        """Build every table under its name."""
-        pairs = [
-            (nodes.rubric("", name), table_node(entry["columns"], entry["rows"])) for name, entry in tables.items()
+    def tables(self, record):
+        """Build every table behind a click."""
+        known = record["tables"] | record["live"]["tables"]
+        return [
+            closed(f"{name} ({record['profile']} run)", table_node(entry["columns"], entry["rows"]))
+            for name, entry in known.items()
         ]
-        return [node for pair in pairs for node in pair]
 
 
 def setup(app):
@@ -184,4 +268,6 @@ def setup(app):
     app.add_role("finding", Finding())
     app.add_directive("restable", ResTable)
     app.add_directive("record", Record)
+    app.add_directive("made", Made)
+    app.add_directive("computed", Computed)
     return {"parallel_read_safe": True}

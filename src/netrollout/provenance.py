@@ -36,7 +36,7 @@ def parameters_cell(notebook: Path) -> dict[str, Any]:
     """Read what the parameters cell of a notebook sets: the values of the full profile, None where it is no literal."""
     cells = json.loads(read_text(notebook))["cells"]
     tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
-    found = {}
+    found: dict[str, Any] = {}
     for node in ast.parse("\n".join("".join(cell["source"]) for cell in tagged)).body:
         if isinstance(node, ast.AnnAssign | ast.Assign) and node.value is not None:
             targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets

@@ -12,8 +12,10 @@ import yaml
 
 from netrollout.results import Results, sha256
 from netrollout.workflow import WorkflowError, build_html, execute, executed, read_graph, stage
+from netrollout.workflow.outputs import keep_outputs, outputs_file
 
 ROOT = Path(__file__).resolve().parents[2]
+KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 TEXT = """Mean {res}`01_a/mean:interval`, share {res}`01_a/share:.1%`, live {res}`01_a/clock`, {res}`01_a/kth.gain`.
 
@@ -60,7 +62,7 @@ def lay_out(folder, monkeypatch, entry):
     shutil.copy(ROOT / "_config.yml", folder)
     chapters = [
         {"file": "notebooks/01_a"},
-        {"file": "book/results"},
+        {"file": "book/results", "sections": [{"file": "book/results/01_a"}]},
         {"file": "book/references"},
         {"file": "book/glossary"},
     ]
@@ -89,7 +91,7 @@ def make_site(folder, monkeypatch, publish, text=TEXT):
     cell.metadata["mystnb"] = {"image": {"alt": "one pixel"}}
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_markdown_cell("# One"), cell, nbformat.v4.new_markdown_cell(text)],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        metadata=KERNEL,
     )
     target = executed(folder, "quick", "01_a")
     target.parent.mkdir(parents=True)
@@ -175,11 +177,11 @@ def test_without_its_data_a_chapter_shows_the_full_results_and_says_so(tmp_path,
     build_html(tmp_path)
     page = (tmp_path / "build" / "html" / "notebooks" / "01_a.html").read_text(encoding="utf-8")
     assert '<span class="result">0.75 (0.5 to 1)\u00a0req/s</span>' in page
-    assert page.index("Not run here") < page.index("Introduction.") and "Quick profile" not in page
+    assert page.index("Not run here") < page.index("Introduction.")
     words = re.sub("<[^>]*>", "", page)
     assert sha256(trace)[:12] in words and "netrollout data fetch kth" in words and "one pixel" in words
-    overview = (tmp_path / "build" / "html" / "book" / "results.html").read_text(encoding="utf-8")
-    assert "No results of the quick profile are there." in overview and 'id="full-01-a"' in overview
+    overview = (tmp_path / "build" / "html" / "book" / "results" / "01_a.html").read_text(encoding="utf-8")
+    assert "The full run" in overview and "The quick run" not in overview
 
 
 def chapter(site):
@@ -202,14 +204,65 @@ def test_the_table_is_shown_in_its_format(site):
     assert "<p>\u221217.23</p>" in chapter(site) and "<p>\u2013</p>" in chapter(site)
 
 
+@pytest.fixture(scope="module")
+def both(tmp_path_factory, publish):
+    """A site whose chapter was published and ran here with other budgets."""
+    folder = tmp_path_factory.mktemp("both")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        lay_out(folder, monkeypatch, {})
+        for profile, gain, rows in (("full", 37.0, 9), ("quick", 12.0, 2)):
+            results = Results("01_a", profile, {"n": rows})
+            results.value("gain", gain)
+            results.table("long", ["row"], [[row] for row in range(rows)])
+            results.value("new", 5) if profile == "quick" else None
+            publish(results)
+            shown = [nbformat.v4.new_output("stream", text=f"printed {gain:.0f}")]
+            cell = nbformat.v4.new_code_cell("print(gain)", execution_count=1, outputs=shown)
+            text = nbformat.v4.new_markdown_cell(
+                "Gain {res}`01_a/gain`, new {res}`01_a/new`.\n\n```{restable} 01_a/long\n```"
+            )
+            cells = [nbformat.v4.new_markdown_cell("# One\n\nBegin."), cell, text]
+            target = executed(folder, profile, "01_a")
+            target.parent.mkdir(parents=True)
+            nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=KERNEL), target)
+            nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=KERNEL), folder / "notebooks" / "01_a.ipynb")
+        keep_outputs(executed(folder, "full", "01_a"), outputs_file(folder, "01_a"))
+        stage(folder, "quick")
+        build_html(folder)
+    return folder / "build" / "html"
+
+
+def test_a_quick_build_shows_the_published_run_and_what_was_computed_here_closed(both):
+    text = chapter(both)
+    assert '<span class="result">37</span>' in text, "the sentence has the published number"
+    assert '<span class="result">5 (quick run)</span>' in text, "what was not published yet is what was found here"
+    assert text.index("full profile, no commit") < text.index("Begin.")
+    assert text.index("printed 37") < text.index("The same, as this machine computed it") < text.index("printed 12")
+    assert "What this machine computed (quick profile)" in text and "(9 rows)" in text, "a long table is closed"
+
+
 def test_mathematics_is_drawn_by_the_copy_in_the_build(site):
     assert "../_static/mathjax/tex-svg-full.js" in chapter(site)
 
 
-def test_the_results_page_has_both_profiles_and_the_provenance(site):
-    text = (site / "book" / "results.html").read_text(encoding="utf-8")
-    assert "No results of the full profile are there." in text
-    assert "bootstrap" in text and "Measured live on 20" in text and "no commit" in text
+def test_the_results_page_of_a_chapter_shows_parameters_values_and_closed_tables(site):
+    text = (site / "book" / "results" / "01_a.html").read_text(encoding="utf-8")
+    assert "The quick run" in text and "seed = 1" in text and "no commit" in text
+    assert "not run here, because the published traces were not fetched (--from FOLDER)" in text
+    assert text.count("dropdown") >= 2 and "scores (quick run)" in text
+
+
+def test_no_page_is_too_long_to_read(pages):
+    for page in pages:
+        if "/book/results" in page.path.as_posix():
+            assert len(page.text) <= 250_000, page.path
+            assert len(re.sub("<[^>]*>", " ", page.text).split()) <= 10_000, page.path
+
+
+def test_figures_and_tables_have_numbers_and_captions(site):
+    text = chapter(site)
+    assert 'class="caption-number">Fig. 1 </span><span class="caption-text">one pixel.' in text
+    assert 'class="caption-number">Table 1 </span><span class="caption-text">Scores' in text
 
 
 def test_a_trace_has_a_page_with_its_header_counts_columns_and_figure(site):
@@ -228,7 +281,7 @@ def test_a_trace_that_is_not_shipped_has_its_page(site):
     ("text", "message"),
     [
         ("{res}`01_a/loss`", "no value 'loss' in the results of 01_a; known are clock, kth, mean, share"),
-        ("{res}`09_z/mean`", "no results of notebook 09_z in profile quick"),
+        ("{res}`09_z/mean`", "no results of notebook 09_z are there"),
         ("```{restable} 01_a/mean\n```", "no table 'mean' in the results of 01_a; known are kth, scores"),
     ],
 )

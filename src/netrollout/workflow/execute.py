@@ -15,6 +15,7 @@ from netrollout.results import ASIDE, results_file
 from netrollout.store import write_file
 from netrollout.workflow.errors import WorkflowError
 from netrollout.workflow.graph import not_here, parameters
+from netrollout.workflow.outputs import keep_outputs, outputs_file
 from netrollout.workflow.paths import executed
 from netrollout.workflow.standin import stand_in
 
@@ -63,6 +64,8 @@ def execute(root: Path, profile: str, name: str, entry: dict[str, Any]) -> None:
             where = f"cell {error.cell_index} of {name} failed: {error.ename}: {error.evalue}"
             raise WorkflowError(f"{where}\n{_indented(error.source)}") from None
         _keep(aside, results_file(profile, name, root / "results"), name)
+        if profile == "full":
+            keep_outputs(target, outputs_file(root, name))
 
 
 def _keep(aside: Path, result: Path, name: str) -> None:

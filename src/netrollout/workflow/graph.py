@@ -128,7 +128,7 @@ def book_sources(root: Path, profile: str) -> list[str]:
     graph = read_graph(root)
     notebooks = [executed(root, profile, name) for name in graph]
     results = [results_file(profile, name, root / "results") for name in graph]
-    published = (root / "results" / "full").glob("*.json") if profile != "full" else []
+    published = (root / "results" / "full").rglob("*.json") if profile != "full" else []
     folders = [path for folder in ("book", "data", "src") for path in _files(root / folder)]
     return _sorted(root, [root / "_config.yml", root / "_toc.yml", *notebooks, *results, *published, *folders])
 

@@ -10,17 +10,21 @@ import nbformat
 import yaml
 
 from netrollout import __version__
+from netrollout.provenance import provenance
 from netrollout.workflow.errors import WorkflowError
 from netrollout.workflow.graph import read_graph
+from netrollout.workflow.outputs import outputs_file, show_published
 from netrollout.workflow.paths import PROFILES, executed
 from netrollout.workflow.published import check_published
 from netrollout.workflow.tracepage import trace_page
 
-NOTE = """:::{admonition} Quick profile
-:class: note
-This page was computed with small budgets, so that the whole book is built in minutes; its intervals are wide.
-The results of the full runs stand on the page {doc}`/book/results`.
-:::"""
+RECORD = """# {title}
+
+What the notebook recorded: the published run beside the run that made this book.
+
+```{{record}} {name}
+```
+"""
 
 
 def stage(root: Path, profile: str) -> None:
@@ -35,8 +39,12 @@ def stage(root: Path, profile: str) -> None:
     site = root / "build" / "site"
     shutil.rmtree(site, ignore_errors=True)
     shutil.copytree(root / "book", site / "book", ignore=shutil.ignore_patterns("__pycache__"))
+    (site / "book" / "results").mkdir()
     for name in read_graph(root):
-        stage_notebook(executed(root, profile, name), site / "notebooks" / f"{name}.ipynb", profile)
+        target = site / "notebooks" / f"{name}.ipynb"
+        stage_notebook(executed(root, profile, name), target, profile, outputs_file(root, name))
+        page = RECORD.format(title=title(nbformat.read(target, as_version=4)), name=name)
+        (site / "book" / "results" / f"{name}.md").write_text(page, encoding="utf-8")
     for each in PROFILES:
         if (root / "results" / each).is_dir():
             shutil.copytree(root / "results" / each, site / "results" / each)
@@ -44,7 +52,9 @@ def stage(root: Path, profile: str) -> None:
     _stage_mathjax(site / "book" / "_static" / "mathjax")
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     config["sphinx"]["config"]["netrollout_profile"] = profile
-    config["html"]["extra_footer"] = f"<p>Made by the {profile} profile of NetRollout {__version__}.</p>"
+    made = provenance({})
+    commit = f", commit {made['commit'][:8]} of {made['created']}" if made["commit"] else ""
+    config["html"]["extra_footer"] = f"<p>Made by the {profile} profile of NetRollout {__version__}{commit}.</p>"
     (site / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
@@ -57,8 +67,16 @@ def staged_profile(root: Path) -> str | None:
     return profile
 
 
-def stage_notebook(source: Path, target: Path, profile: str) -> None:
-    """Copy an executed notebook if every code cell ran without an error; say below its title if budgets were small."""
+def stage_notebook(source: Path, target: Path, profile: str, outputs: Path) -> None:
+    """Copy an executed notebook if every code cell ran without an error, with what was published in its place.
+
+    Parameters
+    ----------
+    profile : str
+        Of the run; a quick one shows the outputs of the full run where they are known.
+    outputs : Path
+        Those outputs, see `netrollout.workflow.outputs`.
+    """
     notebook = nbformat.read(source, as_version=4)
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type == "code" and cell.source.strip():
@@ -66,10 +84,35 @@ def stage_notebook(source: Path, target: Path, profile: str) -> None:
                 raise WorkflowError(f"cell {index} of {source.stem} has not run")
             if any(output.output_type == "error" for output in cell.outputs):
                 raise WorkflowError(f"cell {index} of {source.stem} shows an error")
-    if profile == "quick" and "stand_in" not in notebook.metadata:
-        notebook.cells.insert(1, nbformat.v4.new_markdown_cell(NOTE, id="quick-profile"))
+    _caption(notebook, source.stem)
+    if "stand_in" not in notebook.metadata:
+        whole = profile == "full" or show_published(notebook, outputs)
+        _frame(notebook, source.stem, ":pictures: here" if not whole else "")
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)
+
+
+def title(notebook: nbformat.NotebookNode) -> str:
+    """Return the title of a chapter."""
+    return str(notebook.cells[0].source.partition("\n")[0].removeprefix("# "))
+
+
+def _frame(notebook: nbformat.NotebookNode, name: str, option: str) -> None:
+    """Say below the title where the numbers come from, and at the end what this machine computed."""
+    head, _, rest = notebook.cells[0].source.partition("\n")
+    notebook.cells[0].source = f"{head}\n\n```{{made}} {name}\n{option}\n```\n{rest}"
+    notebook.cells.append(nbformat.v4.new_markdown_cell(f"```{{computed}} {name}\n```", id="computed"))
+
+
+def _caption(notebook: nbformat.NotebookNode, name: str) -> None:
+    """Give every figure a number and a caption: by default the first sentence of what stands in its place."""
+    count = 0
+    for cell in notebook.cells:
+        shown = cell.metadata.get("mystnb", {})
+        if "image" in shown:
+            count += 1
+            caption = shown["image"]["alt"].split(". ")[0].rstrip(".") + "."
+            shown["figure"] = {"name": f"fig-{name}-{count}", "caption": caption} | shown.get("figure", {})
 
 
 def build_html(root: Path) -> None:
