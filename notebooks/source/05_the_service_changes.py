@@ -67,14 +67,7 @@ from netrollout.results import Results
 from netrollout.rollout import rollout_table
 from netrollout.studies.networks import networks
 from netrollout.studies.published import published_mesh
-from netrollout.studies.rotation import (
-    known_static,
-    plant_resolution,
-    record_difference,
-    record_worth,
-    rotated,
-    tell,
-)  # fmt: skip
+from netrollout.studies.rotation import known_static, plant_resolution, record_difference, record_worth, rotated, tell
 from netrollout.studies.service_changes import certainty_equivalent, repairs, undiscounted
 from netrollout.systems.mesh.realise import rows, split
 from netrollout.traces import kth_available, trace_files
@@ -138,10 +131,7 @@ s2, s3 = studies["s2"], studies["s3"]
 def table(name, study):
     lines = []
     for policy in study.values:
-        parts = [
-            t_interval(values)
-            for values in (study["start", policy], study["mean", policy], study["path", policy][..., -1])
-        ]
+        parts = map(t_interval, (study["start", policy], study["mean", policy], study["path", policy][..., -1]))
         lines.append([policy, *(f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})" for e in parts)])
     results.table(name, ["policy", "value at the start", "mean over states", "reward in the last cycle"], lines)
 
@@ -287,21 +277,12 @@ def policies(ppo, number, fits):
 
 # %%
 nets = {short: trained(name, folds) for short, name in NAMES.items()}
+AGAINST = {"net-gain": "ppo", "net-minus-retrained": "retrain(ppo)", "net-minus-exact": "retrain(optimal)"}
 for short, study in nets.items():
-    lines = []
-    for policy in study.values:
-        e = record_worth(
-            results,
-            f"{short}.net.{policy.replace('(', '-').replace(')', '').replace(', ', '-').replace('=', '-')}",
-            study["start", policy],
-        )
-        lines.append([policy, f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})"])
+    ends = {policy: t_interval(study["start", policy]) for policy in study.values}
+    lines = [[policy, f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})"] for policy, e in ends.items()]
     results.table(f"{short}-net", ["policy", "value at the start"], lines)
-    for key, other in {
-        "net-gain": "ppo",
-        "net-minus-retrained": "retrain(ppo)",
-        "net-minus-exact": "retrain(optimal)",
-    }.items():
+    for key, other in AGAINST.items():
         record_difference(results, f"{short}.{key}", study["start", "rollout(ppo)"] - study["start", other])
 
 # %% [markdown]
@@ -474,6 +455,8 @@ if published:
         results.value(f"published.{key}", float(evaluate_policy(after, plan).value[at]), unit="reward")
 else:
     results.not_run("published", why)
+
+# %%
 results.finding(
     "published", {"published.optimum >= published.old": "The old optimum is worth {published.old:.1f:bare} on the new system, one-step rollout on it "
                   "{published.rollout:.1f:bare}, one-step lookahead with nothing behind it {published.zero:.1f:bare}, and the optimum, a walk to the best static setting, {published.optimum:.1f:bare}."},
