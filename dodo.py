@@ -44,7 +44,11 @@ def task_book():
     with workflow.one_line():
         sources = workflow.book_sources(ROOT, PROFILE)
     return {
-        "actions": [workflow.step(workflow.stage, ROOT, PROFILE), workflow.step(workflow.build_html, ROOT)],
+        "actions": [
+            workflow.step(workflow.stage, ROOT, PROFILE),
+            workflow.step(workflow.build_html, ROOT),
+            workflow.step(workflow.add_readers, ROOT),
+        ],
         "file_dep": sources,
         "targets": ["build/html/index.html"],
         "uptodate": [workflow.staged_profile(ROOT) == PROFILE],  # both profiles build the same pages

@@ -65,6 +65,7 @@ LIBRARIES: dict[str, int | set[str]] = {
     "nbformat": {"workflow"},
     "traitlets": {"workflow"},
     "doit": {"workflow"},
+    "pybtex": {"workflow"},
     "jupytext": {"workflow"},
     "matplotlib": {"plots", "workflow"},
     "typer": {"cli"},

@@ -18,10 +18,11 @@ from netrollout.workflow.graph import (
     step,
 )
 from netrollout.workflow.paths import executed
-from netrollout.workflow.site import build_html, stage, staged_profile
+from netrollout.workflow.site import add_readers, build_html, stage, staged_profile
 
 __all__ = [
     "WorkflowError",
+    "add_readers",
     "book_sources",
     "build_html",
     "check_profile",

@@ -11,13 +11,24 @@ import yaml
 
 from netrollout import __version__
 from netrollout.provenance import provenance
+from netrollout.workflow.cells import hide_bookkeeping
 from netrollout.workflow.errors import WorkflowError
 from netrollout.workflow.graph import read_graph
 from netrollout.workflow.outputs import outputs_file, show_published
 from netrollout.workflow.paths import PROFILES, executed
 from netrollout.workflow.published import check_published
+from netrollout.workflow.reader import write_readers
 from netrollout.workflow.tracepage import trace_page
 
+# The built book is published on the branch gh-pages, and with it the notebooks that these buttons open.
+LAUNCH = {
+    "/blob/main/notebooks/": "/blob/gh-pages/_notebooks/",
+    "/main?urlpath=lab/tree/notebooks/": "/gh-pages?urlpath=lab/tree/_notebooks/",
+}
+BINDER = """name: netrollout
+channels: [conda-forge]
+dependencies: [python=3.11, pip, {pip: ["netrollout[train,lab]"]}]
+"""
 RECORD = """# {title}
 
 What the notebook recorded: the published run beside the run that made this book.
@@ -84,6 +95,7 @@ def stage_notebook(source: Path, target: Path, profile: str, outputs: Path) -> N
                 raise WorkflowError(f"cell {index} of {source.stem} has not run")
             if any(output.output_type == "error" for output in cell.outputs):
                 raise WorkflowError(f"cell {index} of {source.stem} shows an error")
+    hide_bookkeeping(notebook)
     _caption(notebook, source.stem)
     if "stand_in" not in notebook.metadata:
         whole = profile == "full" or show_published(notebook, outputs)
@@ -134,6 +146,21 @@ def build_html(root: Path) -> None:
     shutil.move(root / "build" / "_build" / "html", html)
     # The next build must not believe that pages which were moved away are still there.
     shutil.rmtree(root / "build" / "_build")
+
+
+def add_readers(root: Path) -> None:
+    """Put the notebooks for readers into the built book; the buttons for download, Binder and Colab lead to them."""
+    html = root / "build" / "html"
+    write_readers(root, html / "_notebooks")
+    write_readers(root, html / "_notebooks" / "student", student=True)
+    for notebook in (html / "_notebooks").glob("*.ipynb"):
+        shutil.copy2(notebook, html / "_sources" / "notebooks" / notebook.name)
+        page = html / "notebooks" / f"{notebook.stem}.html"
+        text = page.read_text(encoding="utf-8")
+        for button, there in LAUNCH.items():
+            text = text.replace(f"{button}{notebook.name}", f"{there}{notebook.name}")
+        page.write_text(text, encoding="utf-8")
+    (html / "environment.yml").write_text(BINDER, encoding="utf-8")
 
 
 def _stage_traces(root: Path, site: Path) -> None:
