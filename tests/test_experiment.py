@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netrollout.catalog import Worlds, context
+from netrollout.catalog import Worlds, world
 from netrollout.dp import MDP, evaluate_policy
 from netrollout.evaluate import simulate
 from netrollout.experiment import COST, Table, episodes, exactly, run
@@ -77,7 +77,7 @@ def test_a_grid_with_a_hole_is_refused():
 
 
 def test_the_path_of_an_exact_judgement_sums_to_the_value_at_the_start():
-    worlds = context("mesh-s2", discount=0.9)
+    worlds = world("mesh-s2", discount=0.9)
     table: Table = run(lambda: worlds, ["random", "static"], exactly(cycles=400))
     for row in ("random", "static"):
         assert table["path", row] @ 0.9 ** np.arange(400) == pytest.approx(table["start", row][0])

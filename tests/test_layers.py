@@ -15,30 +15,7 @@ from netrollout.workflow import imports
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "netrollout"
 
-LAYERS = [
-    {"types", "batch", "seeding", "store", "places", "naming", "family", "provenance"},
-    {"systems", "dp"},
-    {"traces", "models"},
-    {"policies"},
-    {"rollout", "evaluate"},
-    {"adapt", "envs"},
-    {"learn", "testbed", "connect", "makers"},
-    {"catalog"},
-    {"experiment"},
-    {"studies", "findings", "results", "plots", "workflow", "cli"},
-]
 NOT_YET = {("catalog.closed_loop_daily", "studies.closed_loop_study")}  # goes with the second closed loop
-LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
-PARTS = {
-    "scenario": 1,
-    "model": 2,
-    "rules": 3,
-    "clairvoyant": 3,
-    "relaxation": 3,
-    "lattice": 3,
-    "realise": 6,
-    "policies": 6,
-}  # of a room, by what they are for; its dynamics stand in layer 1
 
 # From which layer on a library may be imported; where a set of modules is given, by those only.
 LIBRARIES: dict[str, int | set[str]] = {
@@ -89,36 +66,24 @@ def imported(file: Path) -> set[str]:
     return imports.imported(tree)
 
 
-def ours(file: Path) -> set[str]:
-    """Modules of the package that the file imports."""
-    known, found = modules(), set()
-    for name in imported(file):
-        parts = name.split(".")
-        if parts[0] == "netrollout":
-            candidates = (".".join(parts[1:end]) for end in range(len(parts), 1, -1))
-            found.add(next((candidate for candidate in candidates if candidate in known), ""))
-    return found - {""}
+@cache
+def graph() -> dict[str, set[str]]:
+    """Module -> those that it imports."""
+    return imports.inside(PACKAGE)
 
 
 def top(module: str) -> str:
     return module.split(".")[0]
 
 
-def layer(module: str) -> int:
-    room, _, part = module.partition(".")
-    return PARTS.get(part.rpartition(".")[2], LAYER[room]) if room == "systems" else LAYER[room]
-
-
 @pytest.mark.parametrize("module", modules())
 def test_a_module_imports_lower_layers_only(module):
-    assert top(module) in LAYER, f"{module} stands in no layer; add it to the table of the design and of this test"
-    higher = {other for other in ours(modules()[module]) if layer(other) > layer(module)}
+    higher = {other for other in graph()[module] if imports.layer(other) > imports.layer(module)}
     assert not higher - {other for one, other in NOT_YET if one == module}
 
 
 def test_there_is_no_circle():
-    graph = {name: ours(file) - {name} for name, file in modules().items()}
-    graphlib.TopologicalSorter(graph).prepare()
+    graphlib.TopologicalSorter(graph()).prepare()
 
 
 @pytest.mark.parametrize("module", modules())
@@ -129,7 +94,7 @@ def test_a_module_imports_only_the_libraries_of_its_layer(module):
             continue
         assert library in LIBRARIES, f"{module} imports {library}, which no layer may"
         allowed = LIBRARIES[library]
-        may = top(module) in allowed if isinstance(allowed, set) else layer(module) >= allowed
+        may = top(module) in allowed if isinstance(allowed, set) else imports.layer(module) >= allowed
         assert may, f"{module} may not import {library}"
 
 
@@ -143,7 +108,7 @@ def test_importing_the_package_loads_nothing_heavy():
 
 def test_the_public_names_are_reached_lazily():
     program = (
-        "import sys, netrollout; assert 'mesh-s2' in netrollout.names() and netrollout.make\n"
+        "import sys, netrollout; assert 'mesh-s2' in netrollout.names() and 'make' in dir(netrollout)\n"
         "heavy = {'netrollout.catalog', 'torch', 'sklearn', 'numba', 'pandas', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

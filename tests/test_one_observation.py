@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netrollout.catalog import context, make_policy
+from netrollout.catalog import make_policy, world
 from netrollout.family import family_named
 from netrollout.makers import MAKERS
 from netrollout.naming import options_of
@@ -47,7 +47,7 @@ def test_every_kind_of_name_is_tried():
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_one_observation_is_answered_as_a_batch_of_one(system):
     phased = "phase" in options_of(family_named(system).part("realise").plant)
-    worlds = context(system, phase="after") if phased else context(system)
+    worlds = world(system, phase="after") if phased else world(system)
     plant, tried = worlds.plant, 0
     for name, policy, twin in pairs(worlds):
         rng, memory, memories, begins = np.random.default_rng(0), None, None, True

@@ -56,7 +56,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from netrollout import experiment, make, plots
-from netrollout.catalog import context
+from netrollout.catalog import world
 from netrollout.dp import MDP, LinearQuadratic, along_line, evaluate_policy, policy_iteration
 
 # %%
@@ -162,7 +162,7 @@ plots.provenance_line(figure, results.record)
 
 # %%
 folder = tempfile.TemporaryDirectory()
-worlds = [context("mesh-s1", seed=seed, refit=r) for r in range(refits)]
+worlds = [world("mesh-s1", seed=seed, refit=r) for r in range(refits)]
 first, pairs = worlds[0].model, [(r, n) for r in range(refits) for n in range(training_seeds)]
 ppo = networks([first] * training_seeds, steps, range(seed, seed + training_seeds), folder.name)
 limits = {"best static": "walk(static)", "exact on the model": "retrain(optimal)", "oracle": "oracle"}
@@ -237,7 +237,7 @@ names = ["random", "static", "walk(static)", "reactive", hpa, "greedy", "ppo", "
 changes = ["none", "heavier", "slower", "shifted"]
 
 # %%
-s4 = partial(context, "mesh-s4", seed=seed)
+s4 = partial(world, "mesh-s4", seed=seed)
 after = {change: {} if change == "none" else {"phase": "after", "change": change} for change in changes}
 old = networks([s4(refit=r).base for r in range(refits)], daily_steps, range(seed, seed + refits), folder.name)
 

@@ -52,7 +52,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from netrollout import experiment, make, plots
-from netrollout.catalog import context, policy_table
+from netrollout.catalog import policy_table, world
 
 # %%
 from netrollout.evaluate import bootstrap
@@ -103,7 +103,7 @@ def record(name, values, unit="reward", how=how):
 # %%
 judged = {}
 for name in scenarios:
-    worlds = context(name, phase="after", seed=seed)
+    worlds = world(name, phase="after", seed=seed)
     cells = {(v, r): partial(graded, worlds, name, v, seed, r) for v in VARIANTS for r in range(refits)}
     rows = {name: name for name in ("retrain(optimal)", "rollout(optimal)", "oracle")} | {"wrong by": errors}
     judged[name] = experiment.run(cells, rows, experiment.exactly(), jobs=-1)
@@ -139,7 +139,7 @@ for name, table in judged.items():
 # %%
 for name in scenarios:
     policies = ["random", "static", "walk(static)", "reactive", "optimal", "rollout(optimal)", "oracle"]
-    table = experiment.run(partial(context, name, phase="after", seed=seed), policies, experiment.exactly())
+    table = experiment.run(partial(world, name, phase="after", seed=seed), policies, experiment.exactly())
     lines = [[policy, f"{regret(table, policy)[0]:.2f}"] for policy in policies]
     results.table(f"{name.removeprefix('mesh-')}-policies", ["policy", "regret, one model, exact on the plant"], lines)
 
@@ -187,7 +187,7 @@ plots.provenance_line(figure, results.record)
 # %%
 both, depth = experiment.Judge(policy_table, on_both), {}
 for name in scenarios:
-    cells = {r: partial(context, name, phase="after", seed=seed, refit=r) for r in range(refits)}
+    cells = {r: partial(world, name, phase="after", seed=seed, refit=r) for r in range(refits)}
     depth[name] = experiment.run(cells, partial(rows_of, lookaheads, noise, seed), both, jobs=-1)
 terminals = list(dict.fromkeys(key for key, _ in depth[scenarios[0]].values))
 for name, study in depth.items():
@@ -235,7 +235,7 @@ plots.provenance_line(figure, results.record)
 # leaves it as it was believed. We let the pattern shift *and* learn from logs of growing length.
 
 # %%
-s4 = context("mesh-s4", phase="after", change="shifted", seed=seed, horizon=cycles)
+s4 = world("mesh-s4", phase="after", change="shifted", seed=seed, horizon=cycles)
 judge = experiment.episodes(range(episodes))
 fixed = experiment.run({0: lambda: s4}, ["random", "static", "reactive", "hpa", "oracle"], judge)
 cells = {(length, r): partial(from_log, s4, length, seed * 1000 + r) for length in logs for r in range(refits)}

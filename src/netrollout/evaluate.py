@@ -86,6 +86,14 @@ def simulate(
     InputError
         If there are no seeds or no cycles, the given disturbances are of other numbers of them, or a reward is not
         finite.
+
+    Examples
+    --------
+    >>> import netrollout
+    >>> worlds = netrollout.world("walk")
+    >>> ran = netrollout.simulate(worlds.plant, netrollout.make_policy("optimal", worlds), seeds=[1, 2])
+    >>> ran.rewards.shape, ran.metrics["place"].mean(axis=1).tolist()
+    ((2, 10), [1.0, 1.0])
     """
     cycles = system.horizon if horizon is None else horizon
     if not len(seeds) or cycles < 1:
@@ -156,6 +164,13 @@ def bootstrap(
     ------
     InputError
         If there are no values or one is not finite.
+
+    Examples
+    --------
+    >>> import netrollout, numpy as np
+    >>> found = netrollout.bootstrap(np.array([1.0, 2.0, 6.0]))
+    >>> found.value, found.low, found.high
+    (3.0, 1.0, 6.0)
     """
     values = np.atleast_1d(np.asarray(values, dtype=float))
     if values.size == 0 or not np.isfinite(values).all():

@@ -52,6 +52,16 @@ class Table:
     ----------
     axes : parts of the cells' keys, axis by axis
     values : row -> measure -> (C, ..., N)
+
+    Examples
+    --------
+    >>> import netrollout
+    >>> table = netrollout.run(lambda: netrollout.world("walk"), ["random", "optimal"], netrollout.episodes(range(3)))
+    >>> table["mean_reward", "optimal"].round(1).tolist()
+    [1.6, 1.2, 1.4]
+    >>> gain = table.estimate("mean_reward", "optimal", minus="random")
+    >>> round(gain.low, 1), round(gain.high, 1)
+    (0.4, 0.7)
     """
 
     axes: tuple[tuple[Any, ...], ...]
@@ -101,6 +111,18 @@ def run(cells: Cell | Mapping[Any, Cell], rows: Rows | Callable[..., Rows], judg
     ------
     InputError
         If a name is unknown or does not fit the system, before anything of its cell is judged; if cells are missing.
+
+    Examples
+    --------
+    >>> import netrollout
+    >>> def cell(change):
+    ...     return lambda: netrollout.world("mesh-s2", phase=change)
+    >>> cells = {change: cell(change) for change in ("before", "after")}
+    >>> table = netrollout.run(cells, ["static", "rollout(static)"], netrollout.exactly())
+    >>> table["mean", "static"].round(1).tolist()  # before and after the change
+    [[47.2], [-2.3]]
+    >>> table["mean", "rollout(static)"].round(1).tolist()
+    [[47.2], [23.1]]
     """
     grid = (
         {key if isinstance(key, tuple) else (key,): cell for key, cell in cells.items()}
@@ -150,6 +172,14 @@ def exactly(cycles: int = 0) -> Judge:
 
     Measures are the discounted value at the ``start``, N = 1; its ``mean`` over all states; and ``path``, the expected
     reward of each cycle from the start, N = T = `cycles`.
+
+    Examples
+    --------
+    >>> import netrollout
+    >>> worlds = netrollout.world("walk")
+    >>> table = netrollout.run(lambda: worlds, ["random", "rollout(random)"], netrollout.exactly())
+    >>> [round(table["start", row].item(), 6) for row in table.values]
+    [5.0, 10.0]
     """
 
     def of(worlds: Any) -> Callable[[Any], Values]:
@@ -206,6 +236,14 @@ def episodes(
         times steps for which a model was run, both per decision of one lane.
     given : callable, optional
         From the plant to recorded disturbances (T, N, D_w) in place of drawn ones.
+
+    Examples
+    --------
+    >>> import netrollout
+    >>> worlds = netrollout.world("walk", horizon=100)
+    >>> table = netrollout.run(lambda: worlds, ["random", "rollout(random)"], netrollout.episodes(seeds=[1, 2]))
+    >>> table["place", "random"].tolist(), table["place", "rollout(random)"].tolist()
+    ([0.48, 0.61], [1.0, 1.0])
     """
 
     def of(worlds: Any) -> Callable[[Any], Values]:

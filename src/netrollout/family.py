@@ -98,7 +98,14 @@ def families() -> list[Family]:
 
 
 def names() -> list[str]:
-    """Return the names of systems that `netrollout.make` knows."""
+    """Return the names of systems that `netrollout.make` knows.
+
+    Examples
+    --------
+    >>> import netrollout
+    >>> "mesh-s2" in netrollout.names()
+    True
+    """
     return [name for family in families() for name in family.systems]
 
 

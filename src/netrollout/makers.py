@@ -76,6 +76,14 @@ def make_policy(name: PolicyName | str, worlds: Worlds) -> Policy:
     ------
     InputError
         If the name, an option or its value is unknown, or does not fit the system.
+
+    Examples
+    --------
+    >>> import netrollout
+    >>> worlds = netrollout.world("walk")
+    >>> policy = netrollout.make_policy("rollout(random)", worlds)
+    >>> policy.predict(worlds.plant.observe(worlds.plant.states()))[0].tolist()
+    [[2], [1]]
     """
     name = PolicyName.parse(name) if isinstance(name, str) else name
     function, values = resolved(name, family_of(worlds.plant))

@@ -23,8 +23,8 @@ def spawn(seed: int, *path: int | str) -> np.random.Generator:
 
     Examples
     --------
-    >>> spawn(1, "plant", 0).integers(100) == spawn(1, "plant", 0).integers(100)
-    True
+    >>> int(spawn(1, "plant", 0).integers(100) - spawn(1, "plant", 0).integers(100))
+    0
     """
     key = [zlib.crc32(part.encode()) if isinstance(part, str) else int(part) for part in path]
     return np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=tuple(key)))

@@ -10,6 +10,7 @@ import nbformat
 import pytest
 import yaml
 
+import netrollout
 from netrollout.results import Results, sha256
 from netrollout.workflow import WorkflowError, build_html, execute, executed, read_graph, stage
 from netrollout.workflow.outputs import keep_outputs, outputs_file
@@ -65,6 +66,8 @@ def lay_out(folder, monkeypatch, entry):
         {"file": "book/results", "sections": [{"file": "book/results/01_a"}]},
         {"file": "book/references"},
         {"file": "book/glossary"},
+        {"file": "book/how_the_package_is_built"},
+        {"file": "book/api"},
     ]
     chapters += [{"file": "book/data", "sections": [{"file": "book/data/mesh-none"}, {"file": "book/data/mesh-s9"}]}]
     toc = {"format": "jb-book", "root": "book/intro", "parts": [{"caption": "One", "chapters": chapters}]}
@@ -182,6 +185,20 @@ def test_without_its_data_a_chapter_shows_the_full_results_and_says_so(tmp_path,
     assert sha256(trace)[:12] in words and "netrollout data fetch kth" in words and "one pixel" in words
     overview = (tmp_path / "build" / "html" / "book" / "results" / "01_a.html").read_text(encoding="utf-8")
     assert "The full run" in overview and "The quick run" not in overview
+
+
+def test_every_public_name_has_an_anchor_and_an_entry_of_the_index(site):
+    page = (site / "book" / "api.html").read_text(encoding="utf-8")
+    index = (site / "genindex.html").read_text(encoding="utf-8")
+    names = [f"netrollout.{name}" for name in netrollout.__all__ if name not in ("__version__", "systems")]
+    for anchor in [*names, "netrollout.rollout.lookahead.rollout_table", "netrollout.experiment.Table"]:
+        assert f'id="{anchor}"' in page and f'href="book/api.html#{anchor}"' in index, anchor
+    assert page.count("highlight-pycon") == len(names)  # examples
+
+
+def test_the_picture_of_the_layers_is_drawn_from_the_imports(site):
+    page = (site / "book" / "how_the_package_is_built.html").read_text(encoding="utf-8")
+    assert page.count('<rect x="') > 20 and ">rollout</text>" in page and "<figcaption>" in page
 
 
 def chapter(site):

@@ -5,7 +5,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from netrollout.catalog import context, make
+from netrollout.catalog import make, world
 from netrollout.systems.serverless.farm import Farm
 from netrollout.systems.serverless.model import FluidModel
 from netrollout.systems.serverless.realise import (
@@ -64,7 +64,7 @@ def test_the_schedule_is_known_from_the_published_log_only():
 
 
 def test_a_comparison_learns_from_the_log_and_judges_on_the_law_that_is_named():
-    worlds = context("serverless", workload="flash", phase="after", change="rise", seed=3)
+    worlds = world("serverless", workload="flash", phase="after", change="rise", seed=3)
     assert isinstance(worlds.base, LoggedQueue) and worlds.base.tasks == 1140 and worlds.model.tasks == 1710
     assert np.array_equal(worlds.plant.bank.arrival[:4], farm_plant("flash", "after", "rise", 4).bank.arrival)
 

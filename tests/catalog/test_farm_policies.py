@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from netrollout.catalog import context, make_policy, policy_table
+from netrollout.catalog import make_policy, policy_table, world
 from netrollout.evaluate import simulate
 from netrollout.learn import save, train
 from netrollout.systems.serverless.policies import constants
@@ -17,7 +17,7 @@ LANES = range(4)
 
 @pytest.fixture(scope="module")
 def worlds():
-    found = context("serverless", phase="after", change="double")
+    found = world("serverless", phase="after", change="double")
     return replace(found, plant=farm_plant("published", "after", "double", 4))
 
 
@@ -48,7 +48,7 @@ def test_the_best_constant_is_that_of_the_log_before_the_change_and_walk_takes_t
 
 def test_rollout_repairs_the_published_rule(worlds):
     """Planned on the queue model of a log, judged on the plant."""
-    before = context("serverless", log="published")
+    before = world("serverless", log="published")
     before = replace(before, plant=farm_plant("published", "before", "double", 4))
     assert reward(before, "rollout(reactive, samples=4)") > reward(before, "reactive") + 100.0
 
@@ -87,9 +87,9 @@ def test_a_name_that_does_not_fit_is_refused(worlds, name, message):
 def test_a_mesh_has_none_of_what_is_the_farms(name):
     for system in ("mesh-s2", "mesh-s4"):
         with pytest.raises(InputError, match=r"only serverless has|has no option"):
-            make_policy(name, context(system))
+            make_policy(name, world(system))
     with pytest.raises(InputError, match=r"only serverless has|has no option"):
-        policy_table(name, context("mesh-s2"))
+        policy_table(name, world("mesh-s2"))
 
 
 def test_there_are_no_tables_here(worlds):

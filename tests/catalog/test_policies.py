@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from netrollout.catalog import context, make_policy, policy_table
+from netrollout.catalog import make_policy, policy_table, world
 from netrollout.cli.evaluate import judged
 from netrollout.dp import MDP, evaluate_policy
 from netrollout.evaluate import simulate
@@ -15,7 +15,7 @@ from netrollout.types import InputError
 
 @pytest.fixture(scope="module")
 def worlds():
-    return context("mesh-s2", phase="after")
+    return world("mesh-s2", phase="after")
 
 
 def value(system, table):
@@ -23,7 +23,7 @@ def value(system, table):
 
 
 def test_plain_names_know_the_system_before_the_change_only(worlds):
-    before = context("mesh-s2", phase="before")
+    before = world("mesh-s2", phase="before")
     for name in ("static", "greedy", "optimal"):
         assert np.array_equal(policy_table(name, worlds), policy_table(name, before))
 
@@ -52,7 +52,7 @@ def test_without_a_base_lookahead_is_myopic(worlds):
 
 
 def test_a_policy_of_one_load_acts_alike_at_all_loads():
-    worlds = context("mesh-s3", phase="after")
+    worlds = world("mesh-s3", phase="after")
     table = policy_table("optimal", worlds).reshape(3, 30)
     assert np.array_equal(table[0], table[1]) and np.array_equal(table[0], table[2])
 
@@ -108,7 +108,7 @@ def test_a_warm_start_goes_on_from_the_weights_of_before_the_change(worlds):
 
 def test_weights_for_one_load_are_no_warm_start_for_three():
     with pytest.raises(InputError, match="trained on 2 observations"):
-        policy_table("retrain(ppo(steps=1), warm=true)", context("mesh-s3", phase="after"))
+        policy_table("retrain(ppo(steps=1), warm=true)", world("mesh-s3", phase="after"))
 
 
 def test_policies_survive_pickling(worlds):
@@ -121,7 +121,7 @@ def test_policies_survive_pickling(worlds):
 
 def test_meshes_have_policies_that_a_walk_has_not():
     with pytest.raises(InputError, match=r"only .*mesh, queues, serverless has static; not toy"):
-        policy_table("static", context("walk"))
+        policy_table("static", world("walk"))
 
 
 def test_the_random_policy_is_retrained_to_itself(worlds):
@@ -130,7 +130,7 @@ def test_the_random_policy_is_retrained_to_itself(worlds):
 
 def test_a_large_fleet_has_its_rollouts_by_name():
     """Joint actions of 16 queues cannot be listed: multi-agent rollout is made for this."""
-    fleet = context("fleet", components=16, horizon=2)
+    fleet = world("fleet", components=16, horizon=2)
     better = make_policy("multiagent(random, horizon=2, samples=2)", fleet)
     assert simulate(fleet.plant, better, [0, 1]).rewards.shape == (2, 2)
     with pytest.raises(InputError, match="cannot be listed"):
@@ -138,7 +138,7 @@ def test_a_large_fleet_has_its_rollouts_by_name():
 
 
 def test_a_comparison_refuses_a_name_before_anything_is_planned(monkeypatch):
-    monkeypatch.setattr("netrollout.catalog.context", lambda *_, **__: pytest.fail("worlds were made"))
+    monkeypatch.setattr("netrollout.catalog.world", lambda *_, **__: pytest.fail("worlds were made"))
     for name in ("rollout(static, select=nonsense)", "ppo(steps=x)"):
         with pytest.raises(InputError, match=r"option 'select'|expected a whole number"):
             judged("mesh-s2", ["static", name], None, 2)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netrollout.catalog import context, make_policy, policy_table
+from netrollout.catalog import make_policy, policy_table, world
 from netrollout.evaluate import simulate
 from netrollout.types import InputError
 
@@ -12,7 +12,7 @@ SEEDS = range(6)
 
 @pytest.fixture(scope="module")
 def worlds():
-    return context("mesh-s4", phase="after", change="slower")
+    return world("mesh-s4", phase="after", change="slower")
 
 
 def mean(worlds, name, horizon=None):
@@ -88,7 +88,7 @@ def test_there_are_no_tables_here(worlds):
 
 def test_the_autoscaler_belongs_to_systems_that_measure_utilisation():
     with pytest.raises(InputError, match="only queues, serverless has hpa; not mesh"):
-        make_policy("hpa", context("mesh-s2"))
+        make_policy("hpa", world("mesh-s2"))
 
 
 def test_lookahead_closed_by_the_lattice_says_what_rollout_without_a_step_said(worlds):

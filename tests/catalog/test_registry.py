@@ -11,7 +11,7 @@ import pytest
 
 import netrollout
 from netrollout import family, names
-from netrollout.catalog import context, describe, make
+from netrollout.catalog import describe, make, world
 from netrollout.dp import MDP
 from netrollout.family import Family, family_named
 from netrollout.models import SURROGATES
@@ -98,12 +98,12 @@ def test_what_is_refused(name, options, message):
 
 
 def test_a_comparison_plans_on_the_model_and_judges_on_the_plant():
-    worlds = context("mesh-s2", phase="after")
+    worlds = world("mesh-s2", phase="after")
     assert np.array_equal(worlds.base.response.windows, make("mesh-s2", side="model").response.windows)
     assert np.array_equal(worlds.model.response.windows, make("mesh-s2", side="model", phase="after").response.windows)
     assert np.array_equal(worlds.plant.response.windows, make("mesh-s2", phase="after").response.windows)
     with pytest.raises(InputError, match="option side"):
-        context("mesh-s2", side="model")
+        world("mesh-s2", side="model")
 
 
 def test_streams_of_seeds_are_those_of_the_name():
@@ -146,12 +146,12 @@ def test_a_side_refuses_an_option_that_it_does_not_have(name, options, message):
 
 
 def test_each_side_of_a_comparison_gets_the_options_that_it_has():
-    worlds = context("mesh-s2", phase="after", surrogate="linear", seed="3")
+    worlds = world("mesh-s2", phase="after", surrogate="linear", seed="3")
     assert worlds.seed == 3
     linear = make("mesh-s2", side="model", surrogate="linear", seed=3, phase="after")
     assert np.array_equal(worlds.model.response.windows, linear.response.windows)
     with pytest.raises(InputError, match="walk has no option 'phase'"):
-        context("walk", phase="after")
+        world("walk", phase="after")
 
 
 def test_the_regressors_that_a_model_may_be_are_those_that_there_are():

@@ -15,7 +15,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecMonitor
 
 from netrollout.batch import joint_actions, joint_feasible
-from netrollout.catalog import context, make, make_policy
+from netrollout.catalog import make, make_policy, world
 from netrollout.envs import ids
 from netrollout.envs.vec import NetVecEnv
 from netrollout.family import family_of
@@ -95,6 +95,6 @@ def test_named_policies_go_through_evaluate_policy(policy):
     plant = make("mesh-s2", phase="after")
     lanes = VecMonitor(NetVecEnv(plant, 4, seed=1))
     _, lengths = evaluate_policy(
-        make_policy(policy, context("mesh-s2", phase="after")), lanes, n_eval_episodes=8, return_episode_rewards=True
+        make_policy(policy, world("mesh-s2", phase="after")), lanes, n_eval_episodes=8, return_episode_rewards=True
     )
     assert lengths == [plant.horizon] * 8

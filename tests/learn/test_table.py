@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from netrollout.catalog import context, make_policy
+from netrollout.catalog import make_policy, world
 from netrollout.evaluate import simulate
 from netrollout.learn import Bins, learner, recipe, train
 from netrollout.learn.config import exploring
@@ -201,4 +201,4 @@ def test_the_old_spelling_of_an_algorithm_is_understood_and_one_is_kept():
 
 def test_a_table_that_would_not_fit_is_refused_before_it_is_made():
     with pytest.raises(InputError, match=r"edge: a table of \d+ binned states x 625 joint actions is too large"):
-        make_policy("sarsa(episodes=2)", context("edge", phase="after"))
+        make_policy("sarsa(episodes=2)", world("edge", phase="after"))

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from netrollout.catalog import context, policy_table
+from netrollout.catalog import policy_table, world
 from netrollout.experiment import Judge, episodes, exactly, run
 from netrollout.seeding import spawn
 from netrollout.studies.model_quality import VARIANTS, common_numbers, errors, from_log, graded, lookaheads, on_both
@@ -15,7 +15,7 @@ from netrollout.types import InputError
 
 
 def test_both_bounds_hold_for_every_model_and_one_from_before_the_change_has_the_larger_error():
-    worlds = context("mesh-s2", phase="after")
+    worlds = world("mesh-s2", phase="after")
     variants = ("forest, 10 trees", "linear", "stale forest")
     cells = {(v, r): partial(graded, worlds, "mesh-s2", v, 0, r) for v in variants for r in range(2)}
     table = run(cells, {"exact": "retrain(optimal)", "oracle": "oracle", "wrong by": errors}, exactly())
@@ -29,18 +29,18 @@ def test_both_bounds_hold_for_every_model_and_one_from_before_the_change_has_the
 def test_an_unknown_model_is_refused():
     assert "queueing" in VARIANTS
     with pytest.raises(InputError, match="unknown model 'forst'"):
-        graded(context("mesh-s2", phase="after"), "mesh-s2", "forst", 0, 0)
+        graded(world("mesh-s2", phase="after"), "mesh-s2", "forst", 0, 0)
 
 
 def test_deep_lookahead_forgets_its_terminal_value():
-    worlds = partial(context, "mesh-s2", phase="after", refit=0)
+    worlds = partial(world, "mesh-s2", phase="after", refit=0)
     table = run(worlds, lookaheads((1, 8), 0.5, 0, 0), Judge(policy_table, on_both))
     deep = [table["model", (terminal, 8)][0] for terminal in ("zero", "stale", "base", "noisy")]
     assert deep == pytest.approx([deep[0]] * 4, abs=0.05)
 
 
 def test_a_log_too_short_for_the_pattern_costs_reward_after_the_day_has_shifted():
-    worlds = context("mesh-s4", phase="after", change="shifted", horizon=48)
+    worlds = world("mesh-s4", phase="after", change="shifted", horizon=48)
     cells = {length: partial(from_log, worlds, length, 0) for length in (24, 96)}
     table = run(cells, ["retrain(optimal)", "random"], episodes(range(4)))
     short, long = table["mean_reward", "retrain(optimal)"].mean(axis=1)

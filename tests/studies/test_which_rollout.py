@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from netrollout import experiment
-from netrollout.catalog import context
+from netrollout.catalog import world
 from netrollout.cli.evaluate import judged
 from netrollout.studies.networks import networks
 from netrollout.studies.which_rollout import bound, exact_rollouts, fleet, fleet_rows
@@ -15,7 +15,7 @@ from netrollout.systems.mesh.policies import greedy_table
 
 
 def test_on_s1_every_base_meets_every_rollout_and_the_oracle_is_above_them_all(tmp_path):
-    worlds = [context("mesh-s1", refit=r) for r in range(2)]
+    worlds = [world("mesh-s1", refit=r) for r in range(2)]
     [ppo] = networks([worlds[0].model], 512, [0], tmp_path)
     rows = exact_rollouts({"greedy": lambda w: greedy_table(w.model), "ppo": ppo}, (1, 2)) | {"oracle": "oracle"}
     cells = {r: partial(replace, world, base=worlds[0].model) for r, world in enumerate(worlds)}
@@ -29,7 +29,7 @@ def test_on_s1_every_base_meets_every_rollout_and_the_oracle_is_above_them_all(t
 
 def test_on_s4_nobody_exceeds_the_bound_and_a_name_means_what_it_means_on_the_command_line():
     names = ["random", "greedy", "rollout(static, horizon=1, samples=2)", "multiagent(static, horizon=1, samples=2)"]
-    worlds = partial(context, "mesh-s4", phase="after", change="slower", refit=0, horizon=4)
+    worlds = partial(world, "mesh-s4", phase="after", change="slower", refit=0, horizon=4)
     rows = {name: name for name in names} | {"bound": bound(range(3))}
     found = experiment.run({0: worlds}, rows, experiment.episodes(range(3)))
     _, table = judged("mesh-s4", names, ["phase=after", "change=slower", "refit=0", "horizon=4"], seeds=3)

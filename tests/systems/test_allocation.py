@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from netrollout.catalog import context, make
+from netrollout.catalog import make, world
 from netrollout.evaluate import simulate
 from netrollout.makers import Worlds, make_policy
 from netrollout.rollout.truncated import feasible_actions
@@ -164,9 +164,9 @@ def test_every_name_of_a_policy_acts(name):
 
 
 def test_worlds_by_name_are_told_bundles_capacities_and_priorities():
-    assert context("allocation", phase="after", change="halved").model.capacity == (10.0, 10.0, 5.0)
-    assert context("allocation", phase="after", change="swapped").base.priority[0] == 0.10
-    heavier = context("allocation", phase="after", change="heavier")
+    assert world("allocation", phase="after", change="halved").model.capacity == (10.0, 10.0, 5.0)
+    assert world("allocation", phase="after", change="swapped").base.priority[0] == 0.10
+    heavier = world("allocation", phase="after", change="heavier")
     assert heavier.model.need == heavier.plant.need != heavier.base.need and heavier.model.mean != heavier.plant.mean
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from netrollout import batch
-from netrollout.catalog import context, make
+from netrollout.catalog import make, world
 from netrollout.evaluate import simulate
 from netrollout.makers import Worlds, make_policy
 from netrollout.rollout import MultiagentRollout, TruncatedRollout
@@ -290,10 +290,10 @@ def test_every_name_of_a_policy_acts(name):
 
 
 def test_worlds_by_name_have_the_change_on_the_plant_and_its_log_in_the_model():
-    worlds = context("edge", phase="after", change="far")
+    worlds = world("edge", phase="after", change="far")
     assert (worlds.base.hop, worlds.model.hop, worlds.plant.hop) == (20.0, 60.0, 60.0)
     assert not np.array_equal(worlds.base.table, worlds.model.table)
-    assert context("edge", phase="after", change="far", seed=1).model.sigma != worlds.model.sigma
+    assert world("edge", phase="after", change="far", seed=1).model.sigma != worlds.model.sigma
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,8 @@ def make(name: str, /, side: str = "plant", **options: Any) -> Any:
 
     Examples
     --------
-    >>> make("walk", discount=0.5).discount
+    >>> import netrollout
+    >>> netrollout.make("walk", discount=0.5).discount
     0.5
     """
     function = _side(name, side)
@@ -90,13 +91,20 @@ def make(name: str, /, side: str = "plant", **options: Any) -> Any:
     return replace(practice(system) if side == "log" else system, **changed)
 
 
-def context(name: str, /, seed: int | str = 0, **options: Any) -> Worlds:
+def world(name: str, /, seed: int | str = 0, **options: Any) -> Worlds:
     """Return base model, newest model and plant of a system; each gets those of the options that it has.
 
     Raises
     ------
     InputError
         As `make`, and for a ``side``: a comparison plans on the model and judges on the plant.
+
+    Examples
+    --------
+    >>> import netrollout
+    >>> worlds = netrollout.world("mesh-s2", phase="after")
+    >>> worlds.plant.name, worlds.plant.n_states
+    ('mesh-s2', 30)
     """
     if "side" in options:
         raise InputError("option side: a comparison always plans on the model and judges on the plant")

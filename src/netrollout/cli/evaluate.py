@@ -41,7 +41,7 @@ def judged(
         If a name or an option is unknown; all are checked before anything is planned.
     """
     from netrollout import experiment
-    from netrollout.catalog import context
+    from netrollout.catalog import world
     from netrollout.family import family_named
     from netrollout.makers import resolved
     from netrollout.policies import PolicyName
@@ -51,7 +51,7 @@ def judged(
         resolved(name, family_named(system))
     names = [str(name) for name in parsed]
     with working(f"{', '.join(names)} on {system}"):
-        worlds = context(system, **parse_settings(settings))
+        worlds = world(system, **parse_settings(settings))
         return names, experiment.run(lambda: worlds, dict(enumerate(names)), experiment.episodes(range(seeds)))
 
 

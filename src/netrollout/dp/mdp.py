@@ -46,7 +46,9 @@ class MDP:
 
     Examples
     --------
-    >>> mdp = MDP.from_arrays([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [0.0, 1.0]]], [[0.0, 1.0], [2.0, 0.0]], 0.5)
+    >>> import netrollout
+    >>> transition = [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [0.0, 1.0]]]  # of state, action, next state
+    >>> mdp = netrollout.MDP.from_arrays(transition, reward=[[0.0, 1.0], [2.0, 0.0]], discount=0.5)
     >>> mdp.successors.tolist()
     [[0, 1], [1, 1]]
     """

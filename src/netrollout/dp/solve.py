@@ -136,6 +136,13 @@ def evaluate_policy(mdp: MDP, policy: Any) -> Solution:
     ------
     InputError
         If the policy does not fit, takes an action that is not feasible, or never ends while the discount is 1.
+
+    Examples
+    --------
+    >>> import numpy as np, netrollout
+    >>> mdp = netrollout.MDP.from_system(netrollout.make("walk"))
+    >>> netrollout.evaluate_policy(mdp, np.array([1, 1])).value.round(6).tolist()  # to hold wherever it is
+    [0.0, 10.0]
     """
     policy = np.asarray(policy)
     if policy.ndim == 1:
@@ -189,6 +196,14 @@ def value_iteration(mdp: MDP, epsilon: float = 1e-6, value: Floats | None = None
         Where to begin; zero where None.
     limit : int
         Largest number of iterations.
+
+    Examples
+    --------
+    >>> import netrollout
+    >>> mdp = netrollout.MDP.from_system(netrollout.make("walk"))
+    >>> found = netrollout.value_iteration(mdp, epsilon=1e-6)
+    >>> found.policy.tolist(), found.value.round(6).tolist(), found.converged
+    ([2, 1], [10.0, 10.0], True)
     """
     return modified_policy_iteration(mdp, epsilon, 0, value, limit)
 
@@ -214,6 +229,12 @@ def modified_policy_iteration(
     ------
     InputError
         If epsilon is not positive, or `value` does not fit.
+
+    Examples
+    --------
+    >>> from netrollout.systems.toy import Walk
+    >>> modified_policy_iteration(MDP.from_system(Walk()), sweeps=5).policy.tolist()
+    [2, 1]
     """
     if not epsilon > 0.0 or sweeps < 0 or limit < 1:
         raise InputError(f"epsilon {epsilon}, sweeps {sweeps}, limit {limit}: expected > 0, at least 0, at least 1")
@@ -251,6 +272,13 @@ def policy_iteration(mdp: MDP, policy: Ints | None = None, limit: int = 1000) ->
     InputError
         If `policy` does not fit; with discount 1 also if a policy that never ends turns out to be an improvement.  One
         that never ends and is only as good is not taken: see `MDP.from_arrays`.
+
+    Examples
+    --------
+    >>> import netrollout
+    >>> mdp = netrollout.MDP.from_system(netrollout.make("walk"))
+    >>> netrollout.policy_iteration(mdp).policy.tolist()
+    [2, 1]
     """
     if policy is not None:
         table = checked_table(mdp, np.asarray(policy))
@@ -289,6 +317,13 @@ def backward_induction(mdp: MDP, horizon: int, terminal: Floats | None = None) -
     ------
     InputError
         If the horizon is negative or `terminal` does not fit.
+
+    Examples
+    --------
+    >>> import netrollout
+    >>> mdp = netrollout.MDP.from_system(netrollout.make("walk"))
+    >>> netrollout.backward_induction(mdp, horizon=2).value.round(2).tolist()
+    [[1.9, 1.9], [1.0, 1.0], [0.0, 0.0]]
     """
     if horizon < 0:
         raise InputError(f"horizon {horizon} must be 0 or more steps")

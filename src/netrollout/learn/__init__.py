@@ -111,6 +111,14 @@ def train(
     ------
     InputError
         If the length is not positive, and as `learner`.
+
+    Examples
+    --------
+    >>> import netrollout
+    >>> walk = netrollout.make("walk")
+    >>> policy = netrollout.train(walk, "q-learning", 50, seed=1)  # episodes
+    >>> policy.predict(walk.observe(walk.states()))[0].tolist()  # what it does in each state
+    [[2], [1]]
     """
     chosen = recipe(algorithm, system, variant)
     total = chosen.length if length is None else length

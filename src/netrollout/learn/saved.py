@@ -45,6 +45,15 @@ def load(path: str | Path, system: System, algorithm: str | None = None) -> Lear
     InputError
         If the file is not there, is damaged, holds a number that is not finite, or belongs to another system, another
         algorithm or another version.
+
+    Examples
+    --------
+    >>> import netrollout
+    >>> from netrollout.learn import save
+    >>> walk = netrollout.make("walk")
+    >>> save(netrollout.train(walk, "q-learning", 50, seed=1), "walk.npz")
+    >>> netrollout.load("walk.npz", walk).predict(walk.observe(walk.states()))[0].tolist()
+    [[2], [1]]
     """
     about, found = read_arrays(path, KIND)
     if about.get("kind") != "policy":

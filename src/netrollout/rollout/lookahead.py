@@ -162,9 +162,10 @@ def rollout_table(
 
     Examples
     --------
+    >>> import netrollout, numpy as np
     >>> from netrollout.systems.toy import Walk
-    >>> mdp = MDP.from_system(Walk(pay=(0.0, -1.0, 9.0)))
-    >>> rollout_table(mdp, np.array([1, 1, 1])).tolist(), rollout_table(mdp, np.array([1, 1, 1]), lookahead=2).tolist()
+    >>> mdp, hold = netrollout.MDP.from_system(Walk(pay=(0.0, -1.0, 9.0))), np.array([1, 1, 1])
+    >>> netrollout.rollout_table(mdp, hold).tolist(), netrollout.rollout_table(mdp, hold, lookahead=2).tolist()
     ([1, 2, 1], [2, 2, 1])
     """
     value = terminal_value(mdp, base, terminal, stale_value, horizon)

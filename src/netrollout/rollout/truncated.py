@@ -238,6 +238,16 @@ class TruncatedRollout(BatchPolicy):
     ------
     InputError
         If the horizon is negative or there are no samples.
+
+    Examples
+    --------
+    >>> import netrollout, numpy as np
+    >>> from netrollout.policies import TablePolicy
+    >>> walk = netrollout.make("walk")
+    >>> hold = TablePolicy(walk, np.array([1, 1]))
+    >>> better = netrollout.TruncatedRollout(walk, hold, np.random.default_rng(0), horizon=9)
+    >>> netrollout.simulate(walk, better, [0, 1]).metrics["place"].mean(axis=1).tolist()
+    [1.0, 1.0]
     """
 
     def __init__(

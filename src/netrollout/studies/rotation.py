@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from netrollout.catalog import Worlds, context, policy_table
+from netrollout.catalog import Worlds, policy_table, world
 from netrollout.evaluate import Estimate, resolution, t_interval
 from netrollout.experiment import Cell, Table
 from netrollout.results import Results
@@ -42,12 +42,12 @@ def rotated(
     seed, source
         Of the models.
     **options
-        Of `netrollout.catalog.context`, such as the ``phase``.
+        Of `netrollout.world`, such as the ``phase``.
     """
     options = {"phase": "after"} | options
     count = visits(name, source, options["phase"])
     keys = itertools.product(range(min(count, folds or count)), range(refits))
-    return {(k, r): partial(context, name, seed=seed, source=source, held=k, refit=r, **options) for k, r in keys}
+    return {(k, r): partial(world, name, seed=seed, source=source, held=k, refit=r, **options) for k, r in keys}
 
 
 def known_static(worlds: Worlds) -> Ints:

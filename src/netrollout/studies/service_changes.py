@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netrollout.batch import joint_actions
-from netrollout.catalog import Worlds, context, policy_table
+from netrollout.catalog import Worlds, policy_table, world
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
 from netrollout.learn import learner, learning_curve, tabulate, train
 from netrollout.makers import lift, stale_value
@@ -93,7 +93,7 @@ def repairs(name: str, source: str, seed: int, training_seeds: int, budget: int,
         Environment steps at most, for each training.
     """
     clock = time.perf_counter()
-    worlds = context(name, phase="after", source=source, seed=seed)
+    worlds = world(name, phase="after", source=source, seed=seed)
     mdp = MDP.from_system(worlds.model)
     learning = time.perf_counter() - clock
     start = int(worlds.model.index(worlds.model.initial(np.random.default_rng(0), 1))[0])

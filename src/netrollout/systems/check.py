@@ -55,8 +55,8 @@ def check_system(system: System, seed: int = 0) -> None:
 
     Examples
     --------
-    >>> from netrollout.systems.toy import Walk
-    >>> check_system(Walk())
+    >>> import netrollout
+    >>> netrollout.check_system(netrollout.make("walk"))
     """
     _check_members(system)
     rng = np.random.default_rng(seed)

@@ -70,3 +70,47 @@ def _others(package: Path) -> Iterator[Path]:
 def _home(file: Path) -> Path:
     """Return the ``__init__`` of the package that a file belongs to."""
     return next((home for folder in file.parents if (home := folder / "__init__.py").is_file()), file)
+
+
+LAYERS: tuple[frozenset[str], ...] = tuple(
+    frozenset(row.split())
+    for row in (
+        "types batch seeding store places naming family provenance",
+        "systems dp",
+        "traces models",
+        "policies",
+        "rollout evaluate",
+        "adapt envs",
+        "learn testbed connect makers",
+        "catalog",
+        "experiment",
+        "studies findings results plots workflow cli",
+    )
+)
+"""Modules below `netrollout`, the lowest layer first: a module imports lower layers, or its own without a circle."""
+
+_BY_LAYER = {1: "scenario", 2: "model", 3: "rules clairvoyant relaxation lattice", 6: "realise policies"}
+PARTS = {part: number for number, row in _BY_LAYER.items() for part in row.split()}
+"""Layers of the parts of a system's room, by what they are for; its dynamics stand where `systems` does."""
+
+
+def layer(module: str) -> int:
+    """Return the layer of a module, named without ``netrollout.``; a KeyError if it stands in none."""
+    top, _, rest = module.partition(".")
+    home = next((k for k, row in enumerate(LAYERS) if top in row), None)
+    if home is None:
+        raise KeyError(f"{module} stands in no layer of netrollout.workflow.imports.LAYERS")
+    return PARTS.get(rest.rpartition(".")[2], home) if top == "systems" else home
+
+
+def inside(package: Path) -> dict[str, set[str]]:
+    """Return of every module of a package which others it imports, both named without the package."""
+    known = modules(package)
+    found = {}
+    for name, file in known.items():
+        others = set()
+        for full in imported(ast.parse(file.read_text(encoding="utf-8"))):
+            met = list(_modules([full], known))
+            others |= {met[-1].partition(".")[2]} if met else set()
+        found[name.partition(".")[2]] = others - {"", name.partition(".")[2]}
+    return {name: others for name, others in found.items() if name}
