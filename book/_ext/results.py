@@ -35,13 +35,26 @@ def read(env, notebook, profile):
 
 
 def runs(env, notebook):
-    """Return the record of the published run and that of this machine's run; None where there is none."""
-    root, found = Path(env.srcdir) / "results", []
-    for profile in ("full", env.config.netrollout_profile):
-        found.append(read(env, notebook, profile) if results_file(profile, notebook, root).is_file() else None)
-    if found == [None, None]:
+    """Return the record of the published run and that of this machine's run; None where there is none.
+
+    A published run of an earlier version of the chapter, which had other parameters, counts as none.
+    """
+    full, here = recorded(env, notebook)
+    if full is None and here is None:
         raise InputError(f"no results of notebook {notebook} are there; run it first")
-    return found
+    return (None if earlier(full, here) else full), here
+
+
+def recorded(env, notebook):
+    """Return both records as they are."""
+    root = Path(env.srcdir) / "results"
+    profiles = ("full", env.config.netrollout_profile)
+    return [read(env, notebook, each) if results_file(each, notebook, root).is_file() else None for each in profiles]
+
+
+def earlier(full, here):
+    """Say whether the published run is of an earlier version of the chapter."""
+    return bool(full and here) and full["parameters"].keys() != here["parameters"].keys()
 
 
 def published(env, notebook, kind, name):
@@ -175,7 +188,10 @@ class Made(SphinxDirective):
         """Build the line."""
         full, here = runs(self.env, self.arguments[0])
         if full is None:
-            words = f"Numbers and figures: {here['profile']} profile, {commit(here)}; no full run is published yet."
+            known = (
+                "the published one is of an earlier version" if recorded(self.env, self.arguments[0])[0] else "none yet"
+            )
+            words = f"Numbers and figures: {here['profile']} profile, {commit(here)}; of full runs, {known}."
         elif here is None or here["profile"] == "full":
             words = f"Numbers and figures: full profile, {commit(full)}."
         elif "pictures" in self.options:

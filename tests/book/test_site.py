@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import runpy
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
@@ -307,3 +308,11 @@ def test_an_unknown_result_stops_the_build_and_names_the_page(tmp_path, monkeypa
     with pytest.raises(WorkflowError) as caught:
         make_site(tmp_path, monkeypatch, publish, text)
     assert message in str(caught.value) and "01_a.ipynb" in str(caught.value)
+
+
+def test_a_published_run_of_an_earlier_version_of_a_chapter_is_not_shown_as_its_result():
+    module = runpy.run_path(str(ROOT / "book" / "_ext" / "results.py"))
+    now = {"parameters": {"folds": 2, "seed": 0}}
+    assert module["earlier"]({"parameters": {"refits": 4, "seed": 0}}, now)
+    assert not module["earlier"]({"parameters": {"folds": 10, "seed": 0}}, now)
+    assert not module["earlier"](None, now) and not module["earlier"](now, None)
