@@ -112,6 +112,11 @@ def test_policies_lists_names_options_and_defaults(system, rows, tmp_path):
     assert done.returncode == 0 and all(row in said for row in rows), done.stdout
 
 
+def test_policies_lists_what_set_may_say(tmp_path):
+    done = run("policies", "mesh-s4", cwd=tmp_path)
+    assert "--set of mesh-s4: discount, horizon" in done.stdout and "change=heavier|slower|shifted" in done.stdout
+
+
 def test_policies_of_an_unknown_system_suggests_a_near_one(tmp_path):
     done = run("policies", "mesh-s22", cwd=tmp_path)
     assert done.returncode == 2 and "unknown system 'mesh-s22'; did you mean" in done.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.table import Table
@@ -21,7 +21,21 @@ def policies(system: System, load: Load = None) -> None:
     for head, function in sorted(makers_of(family_named(system)).items()):
         about = (inspect.getdoc(function) or "").partition("\n\n")[0]
         table.add_row(f"{head}(POLICY)" if acts(function) else head, _options(function), " ".join(about.split()))
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    console.print(f"--set of {system}: {_settings(system)}", markup=False, highlight=False)
+
+
+def _settings(system: str) -> str:
+    """Return what --set may say of a system; of a choice, all there is to choose."""
+    from netrollout.family import family_named
+    from netrollout.naming import options_of
+
+    realise = family_named(system).part("realise")
+    sides = [getattr(realise, side) for side in ("plant", "model") if hasattr(realise, side)]
+    options = {"discount": float, "horizon": int} | {k: v for side in sides for k, v in options_of(side).items()}
+    kinds = {key: [a for a in get_args(kind) if isinstance(a, str)] for key, kind in options.items()}
+    return ", ".join(f"{key}={'|'.join(choices)}" if choices else key for key, choices in kinds.items())
 
 
 def _options(function: Callable[..., Any]) -> str:
