@@ -10,6 +10,8 @@ both.  An unknown name is an error of the build.  Reasons why something was not 
 as they are typed.
 """
 
+import base64
+import json
 from pathlib import Path
 
 from docutils import nodes
@@ -277,6 +279,25 @@ class Record(SphinxDirective):
         ]
 
 
+class ChapterFigure(SphinxDirective):
+    """A figure of a chapter on another page, as that chapter's page shows it: ``{chapterfigure} NAME``, its first one."""
+
+    required_arguments = 1
+
+    def run(self):
+        """Copy the picture beside the page."""
+        chapter = Path(self.env.srcdir) / "notebooks" / f"{self.arguments[0]}.ipynb"
+        self.env.note_dependency(str(chapter))
+        for cell in json.loads(chapter.read_text(encoding="utf-8"))["cells"]:
+            for output in cell.get("outputs", ()):
+                if picture := output.get("data", {}).get("image/png"):
+                    file = Path(self.env.doc2path(self.env.docname)).parent / f"{chapter.stem}.png"
+                    file.write_bytes(base64.b64decode(picture))
+                    alt = cell["metadata"]["mystnb"]["image"]["alt"]
+                    return [nodes.image(uri=file.name, alt=alt)]
+        return [nodes.paragraph("", f"The figure of {chapter.stem} has not been drawn.")]
+
+
 def setup(app):
     """Register the role and the directives."""
     app.add_config_value("netrollout_profile", "quick", "env", str)
@@ -284,6 +305,7 @@ def setup(app):
     app.add_role("finding", Finding())
     app.add_directive("restable", ResTable)
     app.add_directive("record", Record)
+    app.add_directive("chapterfigure", ChapterFigure)
     app.add_directive("made", Made)
     app.add_directive("computed", Computed)
     return {"parallel_read_safe": True}
