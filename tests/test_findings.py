@@ -122,7 +122,7 @@ def test_a_page_names_findings_that_its_chapter_makes(path):
     text = {
         kind: "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == kind) for kind in ("markdown", "code")
     }
-    made = [re.escape(name) for name in re.findall(r"\bfinding\(\s*f?\"([^\"]+)\"", text["code"])]
+    made = [re.escape(name) for name in re.findall(r"\b(?:finding\(|tell\(\s*results,)\s*f?\"([^\"]+)\"", text["code"])]
     made = [re.sub(r"\\\{[^}]*\\\}", r"[\\w.-]+", name) for name in made]
     for chapter, name in re.findall(r"\{finding\}`([^/`]+)/([^`]+)`", text["markdown"]):
         if chapter == path.stem:

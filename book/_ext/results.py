@@ -280,7 +280,7 @@ class Record(SphinxDirective):
 
 
 class ChapterFigure(SphinxDirective):
-    """A figure of a chapter on another page, as that chapter's page shows it: ``{chapterfigure} NAME``, its first one."""
+    """A chapter's first figure on another page: ``{chapterfigure} NAME``."""
 
     required_arguments = 1
 

@@ -42,7 +42,7 @@ VARIANTS = (
 )  # fmt: skip
 
 
-def graded(worlds: Worlds, name: str, variant: str, seed: int, refit: int) -> Worlds:
+def graded(worlds: Worlds, name: str, variant: str, seed: int, refit: int, held: int | None = None) -> Worlds:
     """Return worlds after a change with a model of graded quality as the newest.
 
     Parameters
@@ -55,25 +55,27 @@ def graded(worlds: Worlds, name: str, variant: str, seed: int, refit: int) -> Wo
         Of `VARIANTS`.
     seed, refit : int
         Of the surrogate, and number of the bootstrap resample of the model's visits.
+    held : int or None
+        Which visit is the plant's, see `netrollout.systems.mesh.realise.split`.
 
     Raises
     ------
     InputError
         If the variant is unknown.
     """
-    return replace(worlds, model=_variant(name, variant, worlds.plant, seed, refit))
+    return replace(worlds, model=_variant(name, variant, worlds.plant, seed, refit, held))
 
 
-def _variant(name: str, variant: str, plant: Mesh, seed: int, refit: int) -> Mesh:
+def _variant(name: str, variant: str, plant: Mesh, seed: int, refit: int, held: int | None) -> Mesh:
     """Return a model of the system after the change."""
     if variant not in VARIANTS:
         raise InputError(f"unknown model {variant!r}; choose among {'; '.join(VARIANTS)}")
     kind, _, what = variant.partition(", ")
     phase: Phase = "before" if kind.startswith("stale") else "after"
     scenario = load_scenario(name)
-    mesh, frame = scenario.mesh(phase), split(rows(scenario, phase), "model")
+    mesh, frame = scenario.mesh(phase), split(rows(scenario, phase), "model", held)
     if what == "1 visit":
-        frame = frame[frame["rank"] == 0]
+        frame = frame[frame["rank"] == frame["rank"].min()]
     if what == "half the settings":
         kept = spawn(seed, "half", refit).permutation(np.unique(frame["grid"]))[::2]
         frame = frame[frame["grid"].isin(kept)]
