@@ -49,7 +49,7 @@ DAY = {
 
 
 @cache
-def measured(size: float, number: int, count: int) -> Floats:
+def window_table(size: float, number: int, count: int) -> Floats:
     """Return simulated window means of every setting, (30, count, 1) s."""
     mesh = load_scenario("mesh-release").mesh("after")
     load = float(mesh.loads[0, 0])
@@ -66,8 +66,8 @@ def release(size: float, number: int | None = None) -> Mesh:
     """Return the mesh after a change of so many times the demand: the plant, or what measurement `number` teaches."""
     mesh = load_scenario("mesh-release").mesh("after")
     if number is None:
-        return mesh.with_response(ResponseTable(measured(size, 0, TRUTH)))
-    windows = measured(size, 1 + number, VISITS * WINDOWS)
+        return mesh.with_response(ResponseTable(window_table(size, 0, TRUTH)))
+    windows = window_table(size, 1 + number, VISITS * WINDOWS)
     features = np.repeat(mesh.grid_features(), VISITS * WINDOWS, axis=0)
     visit = np.repeat(np.arange(len(windows) * VISITS), WINDOWS)
     forest = make_surrogate("forest", 0, controls=[c.name for c in mesh.controls], services=("compute",))
