@@ -180,15 +180,27 @@ def commit(record):
     return f"commit {made['commit'][:8]} of {made['created']}" + (" with uncommitted changes" if made["dirty"] else "")
 
 
-class Made(SphinxDirective):
-    """One line below the title: profile, commit and date of what the page shows."""
+class OfChapter(SphinxDirective):
+    """What is built from both runs of the chapter that the argument names."""
 
     required_arguments = 1
-    option_spec = {"pictures": directives.unchanged}  # noqa: RUF012 - docutils' way
 
     def run(self):
+        """Build it; nothing but the error where there is no run."""
+        try:
+            return self.build(*runs(self.env, self.arguments[0]))
+        except InputError as error:
+            logger.error(str(error), location=self.get_location(), type="results")
+            return []
+
+
+class Made(OfChapter):
+    """One line below the title: profile, commit and date of what the page shows."""
+
+    option_spec = {"pictures": directives.unchanged}  # noqa: RUF012 - docutils' way
+
+    def build(self, full, here):
         """Build the line."""
-        full, here = runs(self.env, self.arguments[0])
         if full is None:
             known = (
                 "the published one is of an earlier version" if recorded(self.env, self.arguments[0])[0] else "none yet"
@@ -205,14 +217,11 @@ class Made(SphinxDirective):
         return [nodes.paragraph("", words, classes=["made"])]
 
 
-class Computed(SphinxDirective):
+class Computed(OfChapter):
     """What this machine computed, beside what was published; closed."""
 
-    required_arguments = 1
-
-    def run(self):
+    def build(self, full, here):
         """Build the closed box; nothing where the published run was made here."""
-        full, here = runs(self.env, self.arguments[0])
         if full is None or here is None or here["profile"] == "full":
             return []
         return [closed("What this machine computed (quick profile)", *values(full, here))]
@@ -232,14 +241,11 @@ def values(full, here):
     return [table_node(["value", *(f"{record['profile']} run" for record in records)], rows)] if rows else []
 
 
-class Record(SphinxDirective):
+class Record(OfChapter):
     """Everything that the runs of a notebook found, each table behind a click."""
 
-    required_arguments = 1
-
-    def run(self):
+    def build(self, full, here):
         """Build the page of one notebook."""
-        full, here = runs(self.env, self.arguments[0])
         both = [record for record in (full, here) if record]
         if len(both) == 2 and here["profile"] == "full":  # it is the published one, or stands in for a run
             both = [full]

@@ -106,7 +106,7 @@ print(measured.to_string() if rows else "not run here: " + results.record["not_r
 # ```
 #
 # Each line is one window of two seconds: loads in requests/s, `d_compute` in s, `busy` the share of the workers' time
-# in use. Lines of one configuration differ a good deal. That is the noise we shall have to live with.
+# in use. Lines of one configuration differ. That is the noise we shall have to live with, and the rest of this chapter measures it.
 #
 # ### Open loop, closed loop
 #
@@ -335,8 +335,9 @@ else:
 #
 # ```{solution} ex-testbed-closed
 # :class: dropdown
-# One worker, four clients: at most $4\tau = 160$ ms on average, since a request finds at most three before it. The
-# throughput adapts to at most 25 requests/s, and no timeout occurs.
+# Little's law: $d = N/X$ with $N = 4$ clients. One worker serves at most $1/\tau = 25$ requests/s, so you would predict 160 ms. You will measure
+# somewhat *more*, on our machine 172 ms: proxy and client need time, too, and $X$ is a little below 25. It is no bound, it is an estimate that leaves
+# them out. The throughput adapts, and no timeout occurs.
 # ```
 #
 # ```{exercise}
@@ -350,6 +351,62 @@ else:
 # With $V$ visits of $W$ windows the variance is $\sigma_a^2/V + \sigma_e^2/(VW)$: in units of $\sigma_e^2$,
 # $1 + 1/15 = 1.07$, then $1/3 + 1/15 = 0.40$, then $1/15 + 1/15 = 0.13$. Many short visits win, until changing the
 # configuration costs more time than measuring it.
+# ```
+#
+# ```{exercise}
+# :label: ex-testbed-mood
+# **Program.** Give every visit a mood: add to the logarithms of its windows one normal number of variance $\sigma_e^2$. Does the cell above find it?
+# ```
+#
+# ```{solution-start} ex-testbed-mood
+# :class: dropdown
+# The difference of mean squares is near the variance that was put in, and the design effect near $1 + 4/2 = 3$.
+# ```
+
+# %% tags=["solution"]
+mood = np.random.default_rng(seed).normal(size=(30, 3, 1))
+moody = logs - logs.mean(axis=2, keepdims=True) + mood * np.sqrt(within.mean())
+inside = moody.var(axis=2, ddof=1).mean()
+across = moody.mean(axis=2).var(axis=1, ddof=1).mean()
+found_again = 1 + 4 * across / (across + inside)
+print(f"design effect {found_again:.1f}")
+assert 2 < found_again < 4
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+#
+# ```{exercise}
+# :label: ex-testbed-erlang
+# **Program.** How many workers does node 1 need for $\lambda = 60$ requests/s, $\tau = 40$ ms, and a mean wait below 10 ms? Use `erlang_c`.
+# ```
+#
+# ```{solution-start} ex-testbed-erlang
+# :class: dropdown
+# The offered work is $60 \cdot 0.04 = 2.4$; three workers would be busy eight tenths of the time and make requests wait too long.
+# ```
+
+# %% tags=["solution"]
+work, wait = 60 * 0.04, {}
+for workers in range(3, 9):
+    chance = erlang_c(np.array([workers]), np.array([work]))[0]
+    wait[workers] = chance / (workers - work) * 0.04
+    print(workers, f"{1000 * wait[workers]:.1f} ms")
+assert min(c for c, w in wait.items() if w < 0.01) == 4
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+#
+# ```{exercise}
+# :label: ex-testbed-open
+# **Open.** You may measure for one hour. Which settings, how many visits, how many windows a visit? What would change your mind?
+# ```
+#
+# ```{solution} ex-testbed-open
+# :class: dropdown
+# There is no single answer. Many short visits in random order, of all settings that a policy may meet; fewer, longer ones if changing a setting takes
+# longer than measuring it. A design effect well above 1 in the first ten minutes should make you ask for more visits.
 # ```
 #
 # ## Recap

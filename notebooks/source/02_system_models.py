@@ -198,11 +198,13 @@ plt.show()
 #
 # The most general learner is not the best one here. On the shipped trace the fitted queueing formula, which has a
 # handful of parameters and the right shape, is ahead of the forests; little separates the forest from the bare table
-# where the configuration is known, and much where it is new. A negative $R^2$ in the operating region says that within
-# it the mean of the selected windows would do better than any model: a window that happened to be slow was left out
-# *because* it was slow, and the noise of two seconds is larger than what separates the configurations that remain. We
-# go on with the forest because it claims least about the system, as the papers do, and because it works where no
-# formula is at hand; nothing above says that it predicts best.
+# where the configuration is known, and much where it is new.
+#
+# Why is $R^2$ negative in the operating region? There we keep only windows that happened to be quick. The noise of two seconds is larger than what separates the
+# configurations that remain, so the mean of the kept windows predicts them better than any model of the configurations can.
+#
+# We go on with the forest. It claims least about the system, and it works where no formula is at hand. Nothing above says that it predicts best, and a later
+# chapter asks which model *decides* best.
 
 # %% [markdown]
 # ## Do the quantiles mean what they say?
@@ -242,10 +244,36 @@ plt.show()
 #
 # ## Why the response needs a distribution
 #
-# The reward of a cycle falls off a cliff at the bound $O$: below it, every worker saved pays; above it, nothing does.
-# With $r(z, d)$ that reward, a planner needs $\mathrm{E}\,r(z, d)$. A model that predicts a point can only offer
-# $r(z, \mathrm{E}\,d)$. If $F$ is the distribution function of $d$ at $z$, the first is about $F(O)$ times the saving,
-# the second is all of the saving or none.
+# Look at one setting, $p = 0.6$ and $c = 1$. Within the bound $O$ a cycle pays 0.8 there; beyond it, it costs the seconds by which it is late. What does
+# the model say?
+
+# %%
+grid = mesh.grid_features()
+at = int(np.flatnonzero((grid[:, 0] == 0.6) & (grid[:, 1] == 1))[0])
+drawn = forest.windows(grid[[at]], MODEL_WINDOWS)[0, :, 0]
+
+
+def pays(d):
+    return np.where(d <= bound, 0.8, bound - d)
+
+
+print(f"mean window {1000 * drawn.mean():.0f} ms, bound {1000 * bound:.0f}")
+print(f"reward of the mean window  r(E d) = {pays(drawn.mean()):.2f}")
+print(f"mean reward of the windows E r(d) = {pays(drawn).mean():.2f}")
+
+# %% mystnb={"image": {"alt": "Dots of the twenty-five windows that the forest foresees at p 0.6 and c 1, with the bound as a line and their mean as a cross. About half of the windows lie left of the bound; the mean lies right of it."}, "figure": {"caption": "What the forest foresees at one setting. The average has fallen off the cliff; half of the windows have not."}}
+figure, axes = plt.subplots(figsize=(6.4, 1.6))
+axes.plot(1000 * drawn, np.zeros(len(drawn)), "|", markersize=18)
+axes.plot(1000 * drawn.mean(), 0, "x", color="#D55E00", label="mean")
+axes.axvline(1000 * bound, color="black", label="bound")
+axes.set(xlabel="response time of a window (ms)", yticks=[])
+axes.legend(ncols=2, fontsize=8)
+plots.provenance_line(figure, results.record)
+
+# %% [markdown]
+# A planner that trusts the average books nothing there and never goes. But about half of the windows hold the bound. A planner needs
+# $\mathrm{E}\,r(z, d)$, and a model that predicts a point can only offer $r(z, \mathrm{E}\,d)$. The package computes the first for every setting at
+# once, and must agree:
 
 
 # %%
@@ -257,6 +285,7 @@ def hold(table):
 # %%
 table = tabulate(forest, mesh, MODEL_WINDOWS)
 expected, point = hold(table), hold(certain(table))
+assert abs(expected[at] - pays(drawn).mean()) < 1e-9
 plant = hold(windows_table(scenario, "before", held))
 gap = point - expected
 worst = int(np.abs(gap).argmax())
@@ -378,6 +407,63 @@ else:
 # :class: dropdown
 # By Jensen's inequality $\exp(\mathrm{E}\log d) \le \mathrm{E}\,d$. The forest splits on $\log d$ but predicts weighted
 # quantiles of the measured $d$, and its mean is the mean of these quantiles.
+# ```
+#
+# ```{exercise}
+# :label: ex-models-pinball
+# **Program.** Show with a thousand draws that the number $q$ with the smallest mean of $\max(\alpha (d - q), (\alpha - 1)(d - q))$ is the $\alpha$-quantile.
+# ```
+#
+# ```{solution-start} ex-models-pinball
+# :class: dropdown
+# Being too low costs $\alpha$ per unit, being too high $1 - \alpha$. At the minimum both sides pull alike, so a share $\alpha$ lies below.
+# ```
+
+# %% tags=["solution"]
+sample, level = np.random.default_rng(seed).lognormal(size=1000), 0.9
+trials = np.linspace(0.1, 10, 500)
+miss = sample[:, None] - trials
+loss = np.maximum(level * miss, (level - 1) * miss).mean(axis=0)
+best = trials[loss.argmin()]
+print(best.round(2), np.quantile(sample, level).round(2))
+assert abs((sample <= best).mean() - level) < 0.01
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+#
+# ```{exercise}
+# :label: ex-models-break
+# **Break it.** Fit the table of means on *all* visits and judge it on the third. By how much does its error fall, though it has learned nothing new?
+# ```
+#
+# ```{solution-start} ex-models-break
+# :class: dropdown
+# The judge's own windows are in the mean. That is a leak, and it is why whole visits are held out.
+# ```
+
+# %% tags=["solution"]
+frame = rows(scenario, "before")
+third = split(frame, "plant")
+honest = split(frame, "model").groupby("grid")["d_compute"].mean()
+leaky = frame.groupby("grid")["d_compute"].mean()
+off = [np.abs(third["d_compute"] - third["grid"].map(m)).mean()
+       for m in (honest, leaky)]  # fmt: skip
+print([f"{1000 * e:.1f} ms" for e in off])
+assert off[1] < off[0]
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+#
+# ```{exercise}
+# :label: ex-models-open
+# **Open.** You may add one column to the trace. Which one would make the response easier to predict, and would a planner know it in time?
+# ```
+#
+# ```{solution} ex-models-open
+# :class: dropdown
+# There is no single answer. The work that waits when the window begins would help most; a planner knows it for the coming window, but not for the one after it.
 # ```
 #
 # ## Recap

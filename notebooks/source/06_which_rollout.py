@@ -21,7 +21,8 @@
 # - choose between one-step and deeper lookahead, exact, truncated and multi-agent rollout, and say what each costs per decision;
 # - read rollout as a step of Newton's method, and see in one picture when such a step is large;
 # - run a rollout by simulation on a system whose states cannot be listed, and bound how much better anyone could do;
-# - control thirty-two components at once, where the joint actions outnumber the atoms that you would need to list them.
+# - write rollout by simulation in ten lines, and multi-agent rollout as a loop around it;
+# - control thirty-two components at once, which have 3^32 joint actions.
 #
 # **You need** the chapters {doc}`03_markov_decision_process` and {doc}`05_the_service_changes`. The quick profile runs in about
 # a minute; the full one, with half a million training steps per network, in well under an hour on two cores.
@@ -55,7 +56,7 @@ from functools import partial
 import matplotlib.pyplot as plt
 import numpy as np
 
-from netrollout import experiment, make, plots
+from netrollout import batch, experiment, make, plots
 from netrollout.catalog import world
 from netrollout.dp import MDP, LinearQuadratic, along_line, evaluate_policy, policy_iteration
 
@@ -63,10 +64,11 @@ from netrollout.dp import MDP, LinearQuadratic, along_line, evaluate_policy, pol
 from netrollout.evaluate import bootstrap, simulate
 from netrollout.policies import random_table
 from netrollout.results import Results
+from netrollout.rollout import TruncatedRollout
 from netrollout.studies.networks import networks
 from netrollout.studies.which_rollout import bound, exact_rollouts, fleet, fleet_rows
 from netrollout.systems.mesh.policies import greedy_table, reactive_table
-from netrollout.systems.queues.policies import Hpa
+from netrollout.systems.queues.policies import Hold, Hpa, Stay, Threshold, best_static
 from netrollout.traces import trace_files
 
 # %%
@@ -105,7 +107,8 @@ def record(name, values, unit, how):
 # formula still gives a number, and it means nothing: the true cost is infinite.
 
 # %%
-problem, grid, start = LinearQuadratic(a=2.0, b=1.0, q=1.0, r=1.0), np.linspace(0.0, 12.0, 400), 9.0
+problem = LinearQuadratic(a=2.0, b=1.0, q=1.0, r=1.0)
+grid, start = np.linspace(0.0, 12.0, 400), 1.6
 step = problem.newton(start)
 formula, true = ([f(k) for k in grid] for f in (problem.newton, lambda k: problem.cost(problem.gain(k))))
 for name, value in {"edge": problem.edge(), "optimum": problem.optimum(), "step": step}.items():
@@ -115,7 +118,7 @@ for name, value in {"edge": problem.edge(), "optimum": problem.optimum(), "step"
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3.4), layout="constrained")
 left.plot(grid, [problem.riccati(k) for k in grid], label="F(K)")
 left.plot(grid, grid, color="black", linewidth=0.8, label="diagonal")
-left.plot([start, step], [problem.riccati(start), step], "--", label="tangent at K = 9")
+left.plot([start, step], [problem.riccati(start), step], "--", label="tangent at K = 1.6")
 left.set(xlabel="K", ylabel="F(K)")
 right.plot(grid, formula, label="Newton's formula")
 right.plot(grid, true, label="true cost of the greedy policy")
@@ -126,7 +129,7 @@ for axes in (left, right):
 plots.provenance_line(figure, results.record)
 
 # %% [markdown]
-# From $K = 9$ one step lands at {res}`06_which_rollout/lq.step:.3f`, with the optimum at {res}`06_which_rollout/lq.optimum:.3f`. Right of
+# From $K = 1.6$, a poor value just right of the edge, one step lands at {res}`06_which_rollout/lq.step:.3f`, with the optimum at {res}`06_which_rollout/lq.optimum:.3f`. Right of
 # the edge at {res}`06_which_rollout/lq.edge:.1f` the two curves of the second panel are one; left of it they part.
 #
 # On the mesh the value has a component for each state, and no page has that many dimensions. We walk along a *line* through value space, from
@@ -198,8 +201,9 @@ results.table("s1-limits", ["policy", "mean value over states"],
 # ```
 #
 # Read each row from left to right. A good base leaves little to gain: greedy is near the best that the model offers
-# already. From the random base one step does most of the work. A second step adds to it, and the third less. The value of
-# rollout thus depends on its base far more than on its depth; the paper's ranking of bases is put to the test below.
+# already. From the random base one step does most of the work. Each further step makes the bases more alike, and in the
+# last column of lookahead there is little left between them. *Depth replaces the base, where you can pay for it.* With
+# one step the base decides, and there the paper's ranking of bases is put to the test below.
 
 # %%
 gains = {base: record(f"s1.{base}-gain", s1[base, "l = 1"] - s1[base, "base"], "reward", how) for base in bases}
@@ -217,11 +221,112 @@ held = record("s1.ppo-behind-greedy", s1["greedy", "l = 1"] - s1["ppo", "l = 1"]
 #
 # ## S4: a system in which planning ahead matters
 #
-# Every cycle of 5 s the controller may move the routing weight and the number of workers by one level. It pays for workers, for late
-# requests and for each move; a worker serves from the third cycle on; work that is not done waits. The plant draws log-normal
+# ```{admonition} The system in one look
+# :class: tip
+# **State** $x = (p, c,$ work that waits at each node, workers that still start, time of day, whether there is a burst$)$.
+# **Control** each cycle of 5 s, $p$ and $c$ one level down, the same, or one up. **Disturbance** the requests that arrive,
+# their demands, bursts. **Response** response times; a new worker serves from the third cycle on, and work that is left waits
+# for the next cycle. **Reward** $r = -0.06\,c - 2 \cdot$ (share of requests later than 0.4 s) $- 0.01 \cdot$ (levels moved): one
+# worker for a cycle costs as much as three late requests in a hundred. **Change** requests get *heavier*, node 1 *slower*, the
+# day's pattern *shifted*. **Plant** draws every request; the **model** has the same queues, its means learned from a log.
+# **Source** ours.
+# ```
+#
+# The plant draws log-normal
 # demands, request by request. The model has the same queues with exponential demands whose means, like the day's pattern, are
 # *learned* from a log: four days before the change, one day after it. All numbers of the scenario, the changes, and rollout's own
 # settings (four steps of the base policy, sixteen paths, nothing behind) were written down before any rollout was run.
+#
+# ### Rollout in ten lines
+#
+# The base is an operator's rule: a worker more after a cycle with more than a twentieth of its requests late, a worker less after an idle
+# one. `returns` tries a list of actions in the state $x$: each is taken on many copies of the model, the base goes on from there, and
+# all actions meet the same arrivals. Rollout takes the best.
+
+# %%
+heavier = world("mesh-s4", seed=seed, phase="after", change="heavier")
+plant, model = heavier.plant, heavier.model
+base = Threshold(model)
+moves = batch.joint_actions(model.levels)  # nine: p and c down, same, up
+
+
+# %%
+def returns(x, actions, rng, steps=4, paths=16):
+    w = model.disturbance(rng, (steps + 1, paths))  # one luck for all
+    u, total = np.repeat(actions, paths, axis=0), 0.0
+    lanes = batch.repeat(x, len(u))
+    for t in range(steps + 1):
+        luck = np.tile(w[t], (len(actions), 1))
+        step = model.transition(lanes, u, luck)
+        total = total + model.discount**t * step.reward
+        lanes, u = step.state, base.predict(model.observe(step.state))[0]
+    return total.reshape(len(actions), paths).mean(axis=1)
+
+
+# %%
+def rollout(x, rng):
+    allowed = batch.joint_feasible(model.feasible(x), model.levels)[0]
+    held = base.predict(model.observe(x))[0]  # first: it wins ties
+    actions = np.concatenate([held, moves[allowed]])
+    return actions[returns(x, actions, rng).argmax()]
+
+
+# %% [markdown]
+# One day on the plant, cycle by cycle, and beside it the package's rollout with the same random numbers:
+
+# %%
+x, luck = plant.initial(np.random.default_rng(seed), 1), np.random.default_rng(1)
+rng, package = np.random.default_rng(seed), TruncatedRollout(
+    model, base, np.random.default_rng(seed), horizon=4, samples=16)  # fmt: skip
+for _ in range(96):
+    u = rollout(x, rng)
+    assert (u == package.improve(x, base.predict(model.observe(x))[0])).all()
+    x = plant.step(x, u[None], luck).state
+
+# %% [markdown]
+# Over two days, beside its base and the best constant of the model:
+
+# %%
+ways = {"constant": Hold(model, best_static(model)), "rule": base,
+        "rollout": TruncatedRollout(model, base, np.random.default_rng(seed),
+                                    horizon=4, samples=16)}  # fmt: skip
+days = {name: simulate(plant, way, [seed], horizon=192)
+        for name, way in ways.items()}  # fmt: skip
+for name, day in days.items():
+    print(f"{name:9} {day.rewards.mean():.3f} reward per cycle")
+
+# %% mystnb={"image": {"alt": "Three panels over two days of 96 cycles. Above, the offered load, a wave with bursts. In the middle, the workers: the constant holds one number, the rule follows the load late, rollout gives workers back at night and takes them before the morning. Below, the reward collected beyond the constant: rollout rises, the rule falls behind at each rise of the load."}, "figure": {"caption": "Two days on the plant after the work got heavier. Rollout gives workers back at night and takes them again before the rush."}}
+figure, panels = plt.subplots(3, 1, figsize=(6.4, 5), sharex=True)
+colours = {"constant": "#9E9E9E", "rule": "#D55E00", "rollout": "#0072B2"}
+panels[0].plot(days["rule"].metrics["load"][0], color="black", linewidth=1)
+for name, day in days.items():
+    more = (day.rewards - days["constant"].rewards)[0].cumsum()
+    panels[1].plot(day.metrics["workers"][0], color=colours[name], label=name)
+    panels[2].plot(more, color=colours[name])
+panels[1].legend(ncols=3, fontsize=8)
+panels[0].set_ylabel("load (requests/s)")
+panels[1].set_ylabel("workers")
+panels[2].set(ylabel="beyond the constant", xlabel="cycle")
+plots.provenance_line(figure, results.record)
+
+# %% [markdown]
+# **One component after the other.** Nine joint actions are few. Where there are many, let each control choose in turn, while those after
+# it do what the base does: a loop around the same ten lines.
+
+
+# %%
+def one_by_one(x, rng):
+    u = base.predict(model.observe(x))[0][0]
+    for i in range(len(u)):
+        options = np.tile(u, (3, 1))
+        options[:, i] = [1, 0, 2]  # same, down, up
+        options = options[model.feasible(x)[0][3 * i + options[:, i]]]
+        u = options[returns(x, options, rng).argmax()]
+    return u
+
+
+# %% [markdown]
+# ### The study
 #
 # One free number belongs to a baseline: the autoscaler's target utilisation. Rule: the best of five on the model from before the change.
 
@@ -232,7 +337,7 @@ hpa = f"hpa(target={max(trial, key=trial.get)})"
 names = ["random", "static", "walk(static)", "reactive", hpa, "greedy", "ppo", "retrain(ppo)", "optimal", "rollout(random)",
          "rollout(reactive)", f"rollout({hpa})", "rollout(static)", "multiagent(static)",
          "rollout(static, select=safe)", "rollout(static, select=constrained)", "rollout(static, halving=true)",
-         "rollout(ppo)", "rollout(ppo, horizon=0, terminal=stale)", "rollout(ppo, horizon=0, terminal=lattice)",
+         "rollout(ppo)", "rollout(ppo, horizon=0, terminal=stale)", "lookahead(value=lattice)",
          "retrain(optimal)", "oracle"]  # fmt: skip
 changes = ["none", "heavier", "slower", "shifted"]
 
@@ -314,8 +419,7 @@ plots.provenance_line(figure, results.record)
 # %%
 rivals = {"own base": None, "best static": "walk(static)", "HPA": hpa, "PPO, old": "ppo", "PPO, retrained": "retrain(ppo)",
           "exact": "retrain(optimal)"}  # fmt: skip
-own = {f"rollout({hpa})": hpa, "rollout(static)": "static", "rollout(ppo)": "ppo",
-       "rollout(ppo, horizon=0, terminal=lattice)": "ppo"}  # fmt: skip
+own = {f"rollout({hpa})": hpa, "rollout(static)": "static", "rollout(ppo)": "ppo"}
 lines = []
 for change in changes[1:]:
     for name, base in own.items():
@@ -336,8 +440,8 @@ for key, found in (("won", won), ("won-against-old", unadapted)):
     results.table(key, ["change", "rollouts that beat them all"],
                   [[c, ", ".join(n for n in own if found[c, n]) or "none"] for c in changes[1:]])  # fmt: skip
 for change in changes:
-    reward = {name: daily[change]["mean_reward", name] for name in ("bound", [*own][-1])}
-    record(f"{change}.to-bound", reward["bound"] - reward[[*own][-1]], "reward/cycle", how4)
+    reward = {name: daily[change]["mean_reward", name] for name in ("bound", "rollout(static)")}
+    record(f"{change}.to-bound", reward["bound"] - reward["rollout(static)"], "reward/cycle", how4)
 
 # %% [markdown]
 # ```{restable} 06_which_rollout/wins
@@ -355,8 +459,9 @@ for change in changes:
 # ```
 #
 # The last column of the table of gains is the sober one: exact planning on a lattice of the newest model. It takes seconds once per
-# change and then costs next to nothing per decision; where it is at hand, a rollout that ends in its value can at best equal it. What
-# rollout offers is that it needs no lattice: any base, any simulator, four steps. The distance from the best rollout to the bound
+# change and then costs next to nothing per decision. `lookahead(value=lattice)` closes one simulated cycle with its value; it has no base, so
+# we do not count it among the rollouts. What rollout offers is that it needs neither lattice nor training: any base, any simulator,
+# four steps. The distance from `rollout(static)` to the bound
 # is {res}`06_which_rollout/heavier.to-bound:.3f:interval`, {res}`06_which_rollout/slower.to-bound:.3f:interval` and
 # {res}`06_which_rollout/shifted.to-bound:.3f:interval` after the three changes (before them {res}`06_which_rollout/none.to-bound:.3f:interval`).
 #
@@ -398,7 +503,8 @@ plots.provenance_line(figure, results.record)
 # ```
 #
 # The model steps of multi-agent rollout grow in proportion to the number of queues (and each step's arrays grow with them once
-# more); joint rollout leaves the picture where $3^K$ does. Where both run, the table says what the one-by-one decisions cost in reward.
+# more); joint rollout leaves the picture where $3^K$ does. Where both run, their rewards differ by less than their intervals. At two
+# components the joint search is the *quicker* one in milliseconds: it is one large batch, and the loop is two small ones.
 
 # %%
 results.claim(
@@ -423,7 +529,7 @@ _ = results.write()
 #
 # - S1's plant is a forest fit to held-out visits; S4's plant is a simulator of ours, request by request, and no real mesh.
 # - On S4 the model is learned from a whole day after the change, under the autoscaler with a fifth of the requests at node 2, before any
-#   rollout acts. Adapting *while* learning is the next chapter but two's business.
+#   rollout acts. Adapting *while* learning comes with the closed loop, in {doc}`09_the_closed_loop`.
 # - The controller sees the work that waits at each node. On a real mesh it would be the number of requests in the queue times their mean
 #   demand. It does not see whether a burst is on, and infers it from the measured load.
 # - The retrained PPO gets the new model for free and as many steps as the old one; the time that this takes is not counted here.
@@ -431,40 +537,110 @@ _ = results.write()
 #
 # ## Exercises
 #
-# **1.** In the linear-quadratic problem take $a = 0.9$. Where is the edge of stability now, and why can no Newton step fail?
+# ````{exercise}
+# :label: ex-which-edge
+# **Warm-up.** In the linear-quadratic problem take $a = 0.9$. Where is the edge of stability now, and why can no Newton step fail?
+# ````
 #
-# ```{admonition} Solution
+# ````{solution} ex-which-edge
 # :class: dropdown
 # The edge is at $K = r(|a| - 1)/b^2 < 0$, left of every sensible value: the uncontrolled system is stable already, so is every
 # greedy policy, and the formula is the true cost everywhere.
-# ```
+# ````
 #
-# **2.** Why may `multi-agent` never fall below its base with one step of lookahead, though *autonomous* may?
+# ````{exercise}
+# :label: ex-which-chain
+# **Derive.** Why may `multi-agent` never fall below its base with one step of exact lookahead, though *autonomous* may?
+# ````
 #
-# ```{admonition} Solution
+# ````{solution} ex-which-chain
 # :class: dropdown
 # Each component improves on the policy that those before it have improved already, and the base's setting is always a candidate:
 # a chain of improvements. Autonomous components each improve on the base alone; two good moves may be one bad one together,
 # such as two controls that both shed the same load.
-# ```
+# ````
 #
-# **3.** Run `netrollout compare mesh-s4 hpa "rollout(hpa)" "rollout(hpa, horizon=12)" --set phase=after --set change=slower`. Why does
-# a longer rollout of the autoscaler do no better?
+# ````{exercise}
+# :label: ex-which-budget
+# **Program.** Give `returns` the choice between many short and few long paths: 4 steps and 16 paths, or 19 steps and 4 paths (both are 80
+# model steps an action). In how many of twenty states do they choose the same action?
+# ````
 #
-# ```{admonition} Solution
+# ````{solution-start} ex-which-budget
 # :class: dropdown
-# The longer the base acts within the simulated path, the more the return belongs to the base and its noise, and the less to the first
-# action. Four cycles are enough to see a worker get ready; what comes after is the autoscaler's business whatever we do now. A good
-# terminal value (`horizon=0, terminal=lattice`) does more than a long horizon.
-# ```
+# Long paths belong to the base more than to the first action, and four of them are noisy: the two budgets often disagree.
+# ````
+
+# %% tags=["solution"]
+here, luck, same = plant.initial(np.random.default_rng(seed), 1), np.random.default_rng(2), []
+for cycle in range(40):
+    held = base.predict(model.observe(here))[0]
+    many = returns(here, moves, np.random.default_rng(cycle), 4, 16)
+    long = returns(here, moves, np.random.default_rng(cycle), 19, 4)
+    same += [many.argmax() == long.argmax()] if cycle % 2 else []
+    here = plant.step(here, held, luck).state
+print(sum(same), "of", len(same))
+assert len(same) == 20
+
+# %% [markdown]
+# ````{solution-end}
+# ````
+#
+# ````{exercise}
+# :label: ex-which-two
+# **Program.** Rollout with two bases: try each action once with the rule and once with *stay* (`Stay`) behind it, and take the action
+# with the best of all. Show that its estimate is never below that of either.
+# ````
+#
+# ````{solution-start} ex-which-two
+# :class: dropdown
+# The larger of two numbers is not below either. The plant need not agree: a maximum of estimates is an optimist.
+# ````
+
+# %% tags=["solution"]
+rule, estimates = base, {}
+for base in (rule, Stay()):
+    estimates[type(base).__name__] = returns(x, moves, np.random.default_rng(seed))
+base = rule
+both = np.maximum(*estimates.values())
+assert both.max() >= max(e.max() for e in estimates.values())
+print(moves[both.argmax()])
+
+# %% [markdown]
+# ````{solution-end}
+# ````
+#
+# ````{exercise}
+# :label: ex-which-long
+# **Predict, then run.** `netrollout compare mesh-s4 hpa "rollout(hpa)" "rollout(hpa, horizon=12)" --set phase=after --set change=slower`. Does
+# a longer rollout of the autoscaler do better?
+# ````
+#
+# ````{solution} ex-which-long
+# :class: dropdown
+# No. The longer the base acts within the simulated path, the more the return belongs to the base and its noise, and the less to the first
+# action. Four cycles are enough to see a worker get ready; what comes after is the autoscaler's business whatever we do now.
+# ````
+#
+# ````{exercise}
+# :label: ex-which-open
+# **Open.** You may simulate for a tenth of a second per decision. How would you spend it: actions, paths, steps, or a better base?
+# ````
+#
+# ````{solution} ex-which-open
+# :class: dropdown
+# There is no single answer. A start: steps until an action's effect is over (here a worker's start), paths until the gain of the
+# best over the base exceeds two standard errors, actions as the base's neighbours. If the base never goes where it is good, none of that helps.
+# ````
 #
 # ## Recap
 #
-# - Rollout is one Newton step: large from a poor value, and never wrong side of the base on the model.
-# - The base matters more than the depth, and the terminal value more than the horizon.
-# - Where queues, delays and a day make settings wrong in turn, rollout beats statics, rules and an unadapted network with a learned
-#   model; exact planning on a lattice, where it fits, is at least as good.
-# - One component at a time costs in proportion to the components and gives most of the joint gain.
+# - Rollout is one Newton step: large from a poor value, and on the model never below its base.
+# - With one step the base decides; more steps replace the base, where you can pay for them.
+# - Where queues, delays and a day make settings wrong in turn, rollout with a learned model beats constants, rules and an unadapted
+#   network. Retraining or an exact plan beats rollout; rollout needs neither.
+# - One component at a time costs in proportion to the components. On the fleet it earns what the joint search earns; on S1 it is
+#   behind by an interval that reaches down to zero.
 #
 # ## Further reading
 #

@@ -493,33 +493,98 @@ _ = results.write()
 #
 # ## Exercises
 #
-# **1.** Set `min_leaf = 3` below the table of leaves and rerun. Why do `optimum` and `oracle, by itself` rise, while `planned` does not?
+# ````{exercise}
+# :label: ex-08-1
+# Set `min_leaf = 3` below the table of leaves and rerun. Why do `optimum` and `oracle, by itself` rise, while `planned` does not?
+# ````
 #
-# ```{admonition} Solution
+# ````{solution} ex-08-1
 # :class: dropdown
 # A small leaf averages over few windows: predictions vary more from action to action, so there is more luck to be picked. What a forest
 # promises for its own picks rises with that luck; what another forest grants for them does not. A large leaf pays for its calm
 # with bias: the sharp bound of service 2 is smeared, and all good rewards are predicted lower.
-# ```
+# ````
 #
-# **2.** Show on paper that the maximum of $k$ predictions $\hat r_a = r + \epsilon_a$ with independent errors of standard deviation $\sigma$ and
+# ````{exercise}
+# :label: ex-08-2
+# Show on paper that the maximum of $k$ predictions $\hat r_a = r + \epsilon_a$ with independent errors of standard deviation $\sigma$ and
 # one true value $r$ overstates it by about $\sigma\sqrt{2\ln k}$. How much is that for $k = 1296$?
+# ````
 #
-# ```{admonition} Solution
+# ````{solution-start} ex-08-2
 # :class: dropdown
-# The maximum of $k$ independent normal errors concentrates near $\sigma\sqrt{2\ln k}$, about $3.8\,\sigma$ for $k=1296$. Errors of neighbouring
-# settings are correlated in a forest, so that the effective $k$, and with it the curse, is smaller, but it does not go away with a better
-# optimiser: a better optimiser finds more of it.
-# ```
+# For every $t > 0$, by Jensen's inequality and because a maximum is below the sum,
+# $e^{t\,\mathrm E\max \epsilon} \le \mathrm E\, e^{t \max \epsilon} \le k\, \mathrm E\, e^{t\epsilon} = k\, e^{t^2\sigma^2/2}$.
+# So $\mathrm E\max\epsilon \le \ln k / t + t\sigma^2/2$, and with $t = \sqrt{2 \ln k}/\sigma$ this is $\sigma\sqrt{2 \ln k}$: at most
+# $3.8\,\sigma$ for $k = 1296$. The bound is approached slowly; the simulation below gives $3.3\,\sigma$. Errors of neighbouring settings
+# are correlated in a forest, so that the effective $k$ is smaller; but a better optimiser does not help, it finds more of the curse.
+# ````
+
+# %% tags=["solution"]
+drawn = np.random.default_rng(0).standard_normal((5000, 1296))
+overstated = drawn.max(axis=1).mean()
+print(f"{overstated:.2f} standard deviations")
+assert 3.2 < overstated < 3.4 < np.sqrt(2 * np.log(1296))
+
+# %% [markdown]
+# ````{solution-end}
+# ````
 #
-# **3.** Write a controller that beats the learned policy's {res}`08_the_published_results/hpa.rl:.2f` in the comparison with HPA,
+# ````{exercise}
+# :label: ex-08-3
+# Write a controller that beats the learned policy's {res}`08_the_published_results/hpa.rl:.2f` in the comparison with HPA,
 # given that at each of the three levels it already uses the fewest workers that keep the bound. (What else could be gained?)
+# ````
 #
-# ```{admonition} Solution
+# ````{solution} ex-08-3
 # :class: dropdown
 # Nothing, within this reward: $6-c$ is at its largest when $c$ is at its smallest, the bound is never missed, and response times below the
 # bound are not rewarded. Scenario and reward leave room for one answer, which is why a rule of one line finds it.
-# ```
+# ````
+#
+# ````{exercise}
+# :label: ex-08-4
+# **Warm-up.** A forest promises 10.2 for its best setting; another forest, from the other half of the data, grants it 9.1. What is the winner's curse, and
+# which of the two numbers would you tell your manager?
+# ````
+#
+# ````{solution} ex-08-4
+# :class: dropdown
+# It is $10.2 - 9.1 = 1.1$, and the number to tell is 9.1: it comes from data that did not choose.
+# ````
+#
+# ````{exercise}
+# :label: ex-08-5
+# **Program.** Let thirty settings have the same value 0 and noise of standard deviation 1. Choose the best on one half of the data and value it on the
+# other. What do both halves say, on average?
+# ````
+#
+# ````{solution-start} ex-08-5
+# :class: dropdown
+# The choosing half says about 2.04, the other about 0.
+# ````
+
+# %% tags=["solution"]
+first, second = np.random.default_rng(1).standard_normal((2, 4000, 30))
+chosen = first.argmax(axis=1)
+rows = np.arange(len(chosen))
+promised, paid = first[rows, chosen].mean(), second[rows, chosen].mean()
+print(f"promised {promised:.2f}, paid {paid:.2f}")
+assert promised > 1.9 and abs(paid) < 0.1
+
+# %% [markdown]
+# ````{solution-end}
+# ````
+#
+# ````{exercise}
+# :label: ex-08-6
+# **Open.** Take a paper that you like. Which constant, or rule of one line, is missing from its table?
+# ````
+#
+# ````{solution} ex-08-6
+# :class: dropdown
+# There is no single answer. Ask what the learned policy does in most of its steps, and write that down as a rule.
+# ````
 #
 # ## Recap
 #

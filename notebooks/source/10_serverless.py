@@ -564,8 +564,9 @@ plots.provenance_line(figure, results.record)
 # - on all laws of this run: {res}`10_serverless/winners.everywhere`;
 # - of the learners alone, on all held-out laws: {res}`10_serverless/winners.learners`.
 #
-# That is our plain answer to the question of this chapter. Rules that compute with the service time instead of the sojourn, like square-root staffing, need neither training nor a simulator, and
-# belong into every such table.
+# So *who beats a constant?* Few, by little, and nobody on every law: seventeen workers, always on, are the policy to beat. Square-root staffing
+# needs neither training nor a simulator and belongs into every such table, though on the published law it stands far below the frontier. The
+# learners' updates, HPA's and KEDA's rule and square-root staffing are written out in {doc}`/book/rl_in_ten_pages`.
 #
 # ### What rollout adds
 #
@@ -588,8 +589,9 @@ results.table("gains", ["rollout", "arrivals", "reward", "QoS", "workers"], line
 #
 # Around the constant, planning on the queue changes the reward by {res}`10_serverless/gain.rollout-static.published:.1f:interval:bare` on the published law and by
 # {res}`10_serverless/gain.rollout-static.flash:.1f:interval:bare` on flash crowds; planning on the fluid by {res}`10_serverless/gain.rollout-static-model-fluid.published:.1f:interval:bare` and
-# {res}`10_serverless/gain.rollout-static-model-fluid.flash:.1f:interval:bare`. The difference between the two pairs is the price of a model without chance. In the full profile the first pair is
-# a loss, too: the best constant already has what there is to have, and a planner that looks eight cycles ahead, on a queue whose rate it must guess, takes workers away in calm that the next wave needs. Around a poor base it is the other way round: with
+# {res}`10_serverless/gain.rollout-static-model-fluid.flash:.1f:interval:bare`. The difference between the two pairs is the price of a model without chance. Why would
+# planning lose to its own base? The best constant already has what there is to have. A planner that looks eight cycles ahead, on a queue whose rate it must
+# guess, takes workers away in calm that the next wave needs. Around a poor base it is the other way round: with
 # ReactiveMaximum as base, rollout gains {res}`10_serverless/gain.rollout-reactive.published:.0f:interval:bare` on the published law and {res}`10_serverless/gain.rollout-reactive.flash:.0f:interval:bare` on flash crowds, and comes about as far as the constant. It repairs; it does not win.
 #
 # ## The system changes
@@ -675,28 +677,97 @@ _ = results.write()
 #
 # ## Exercises
 #
-# **1.** On paper or with `netrollout.systems.serverless.rules.erlang_c`: $k$ workers, load $a$ Erlang, Poisson arrivals, exponential service. What share of tasks waits at $a=11$ and $k=12$, and how long? Is the farm better or worse, and
+# ````{exercise}
+# :label: ex-10-1
+# On paper or with `netrollout.systems.serverless.rules.erlang_c`: $k$ workers, load $a$ Erlang, Poisson arrivals, exponential service. What share of tasks waits at $a=11$ and $k=12$, and how long? Is the farm better or worse, and
 # why does it miss deadlines although all work gets done?
+# ````
 #
-# ```{admonition} Solution
+# ````{solution} ex-10-1
 # :class: dropdown
 # Most of the tasks wait (`erlang_c(np.array([11.0]), 12)[0, -1]` is the share), those on average $\mathrm E s/(k-a)$, a whole service time. Service times of the farm vary less than exponential ones, so that waits are about $(1+c^2)/2$ as long. But a task may wait only as long as its own service takes,
 # a short task waits as long as a long one, and the polls come on top.
-# ```
+# ````
 #
-# **2.** Set the `efficiency` weight of the reward to 1 instead of .05 (`Farm(reward=Reward(efficiency=1.0))`) and recompute the table of constants, and with `farm_published.steps_reward` the recorded rewards. Which $k$ is best now, and what becomes of the two learners?
+# ````{exercise}
+# :label: ex-10-2
+# Set the `efficiency` weight of the reward to 1 instead of .05 (`Farm(reward=Reward(efficiency=1.0))`) and recompute the table of constants, and with `farm_published.steps_reward` the recorded rewards. Which $k$ is best now, and what becomes of the two learners?
+# ````
 #
-# ```{admonition} Solution
+# ````{solution} ex-10-2
 # :class: dropdown
 # The price counts beyond fourteen workers and only while all is calm, so the best $k$ moves down to fourteen and no further. Both learners lose, SARSA more, since it is above fourteen more often; the distance between them is a property of the weights, too.
-# ```
+# ````
 #
-# **3.** `beats_frontier` compares at the same mean number of workers. Construct a policy with a perfect QoS that does not beat the frontier.
+# ````{exercise}
+# :label: ex-10-3
+# `beats_frontier` compares at the same mean number of workers. Construct a policy with a perfect QoS that does not beat the frontier.
+# ````
 #
-# ```{admonition} Solution
+# ````{solution} ex-10-3
 # :class: dropdown
 # *Up*: one worker more in every cycle, to thirty-two. Constants with fewer workers already have (nearly) all tasks in time, so at its cost the frontier is at its maximum.
-# ```
+# ````
+#
+# ````{exercise}
+# :label: ex-10-4
+# **Program.** Write one update of SARSA and one of Q-learning for a table of zeros, a reward of $-1$, $\alpha = 0.5$, $\gamma = 0.9$, where the next
+# state's values are $(0, -2)$ and the second action was taken. Which learner is the more cautious?
+# ````
+#
+# ````{solution-start} ex-10-4
+# :class: dropdown
+# SARSA, for it learns the value of what it really does next.
+# ````
+
+# %% tags=["solution"]
+table = np.array([[0.0, 0.0], [0.0, -2.0]])
+target_q = -1 + 0.9 * table[1].max()
+target_sarsa = -1 + 0.9 * table[1, 1]
+by_q, by_sarsa = (0.5 * (t - table[0, 0]) for t in (target_q, target_sarsa))
+print(by_q, by_sarsa)
+assert by_sarsa < by_q
+
+# %% [markdown]
+# ````{solution-end}
+# ````
+#
+# ````{exercise}
+# :label: ex-10-5
+# **Program.** Write HPA's rule without stabilisation: workers, share of time in use, target 0.7, tolerance 0.1. What does it wish for with ten
+# workers that are 60 %, 76 % and 100 % busy?
+# ````
+#
+# ````{solution-start} ex-10-5
+# :class: dropdown
+# Within the tolerance it does nothing; beyond it, it aims at the target in one go.
+# ````
+
+
+# %% tags=["solution"]
+def wish(workers, used, target=0.7, tolerance=0.1):
+    ratio = used / target
+    inside = abs(ratio - 1) <= tolerance
+    return workers if inside else int(np.ceil(workers * ratio - 1e-9))
+
+
+print([wish(10, used) for used in (0.6, 0.76, 1.0)])
+assert [wish(10, used) for used in (0.6, 0.76, 1.0)] == [9, 10, 15]
+
+# %% [markdown]
+# ````{solution-end}
+# ````
+#
+# ````{exercise}
+# :label: ex-10-6
+# **Open.** Your provider bills each start of a worker. Which of the policies in the table would you drop first, and which number would you ask for?
+# ````
+#
+# ````{solution} ex-10-6
+# :class: dropdown
+# Look at the column of changes: rules that follow every wave start most workers. Ask for the price of a start in units of a worker's cycle; above a few
+# of them the constant is hard to beat.
+# ````
 #
 # ## Recap
 #

@@ -251,20 +251,106 @@ _ = results.write()
 #
 # ## Exercises
 #
-# **1.** Halve the price of a worker in `SPEC`. Does the recommended action change, and by how many standard errors?
+# ````{exercise}
+# :label: ex-11-1
+# Halve the price of a worker in `SPEC`. Does the recommended action change, and by how many standard errors?
+# ````
 #
-# ```{admonition} Solution
+# ````{solution-start} ex-11-1
 # :class: dropdown
-# Replace 0.06 by 0.03 and run the cells again. More workers get worth their price at the low load, too; the table of actions tells whether the gain over holding exceeds two of its standard errors.
-# ```
+# It does not change: at the high load a second worker was worth its price before, and is more so now. What changes is how sure the advice is.
+# ````
+
+# %% tags=["solution"]
+cheap = spec.with_name("cheap.yml")
+_ = cheap.write_text(SPEC.replace("0.06 * c_2", "0.03 * c_2"))
+halved = recommend(cheap, trace, "b_search=0,c_2=1,target_l_search=35", seed)
+for advice in (found, halved):
+    action = advice.action
+    print(pairs(action.setting), f"{action.gain / action.gain_error:.1f} standard errors")
+assert halved.action.setting == found.action.setting
+
+# %% [markdown]
+# ````{solution-end}
+# ````
 #
-# **2.** Take your own log. Which columns would be controls, which loads, and what is a visit?
+# ````{exercise}
+# :label: ex-11-2
+# Take your own log. Which columns would be controls, which loads, and what is a visit?
+# ````
 #
-# ```{admonition} Solution
+# ````{solution} ex-11-2
 # :class: dropdown
 # A control is what you may set, a load what you may not; a visit is a stretch in which no control moved. Without a column `visit`, successive rows with the same setting count as one. The controls must have been moved:
 # a log in which they never were tells nothing of what would happen elsewhere.
-# ```
+# ````
+#
+# ````{exercise}
+# :label: ex-11-3
+# **Warm-up.** The spec pays `cl_search / 35` for what is admitted. What is a window worth in which 28 requests/s were admitted by two workers within
+# the bound? And if the mean response time was 90 ms?
+# ````
+#
+# ````{solution} ex-11-3
+# :class: dropdown
+# $28/35 - 0.06 \cdot 2 = 0.68$ within the bound, $0.68 - 2 = -1.32$ beyond it.
+# ````
+#
+# ````{exercise}
+# :label: ex-11-4
+# **Break it.** Name a column in `bounds` that is no metric, and a level twice. Does the message name the place?
+# ````
+#
+# ````{solution-start} ex-11-4
+# :class: dropdown
+# Each message names file, line and key.
+# ````
+
+# %% tags=["solution"]
+for old, new in (("d_search: 0.08", "d_serch: 0.08"), ("[1, 2, 3, 4]", "[1, 2, 2, 4]")):
+    wrong.write_text(SPEC.replace(old, new))
+    try:
+        recommend(wrong, trace)
+        raise AssertionError("it was taken")
+    except InputError as error:
+        print(str(error).split("wrong.yml")[-1])
+
+# %% [markdown]
+# ````{solution-end}
+# ````
+#
+# ````{exercise}
+# :label: ex-11-5
+# **Program.** Write the rule of one line yourself: the best setting of the trace at the high load, by the mean of the objective over its windows.
+# Is it where the plan goes?
+# ````
+#
+# ````{solution-start} ex-11-5
+# :class: dropdown
+# A constant needs no model. It is the first thing to try.
+# ````
+
+# %% tags=["solution"]
+high = frame[frame["target_l_search"] == 35]
+late = (high["d_search"] > 0.08).astype(float)
+pay = high["cl_search"] / 35 - 0.06 * high["c_2"] - 2 * late
+means = pay.groupby([high["b_search"], high["c_2"]]).mean()
+print(means.sort_values().tail(3))
+assert means.max() > 0
+
+# %% [markdown]
+# ````{solution-end}
+# ````
+#
+# ````{exercise}
+# :label: ex-11-6
+# **Predict, then run.** Take one of the three visits of every setting out of the trace. Will the advice change, and will it be less sure?
+# ````
+#
+# ````{solution} ex-11-6
+# :class: dropdown
+# With two visits the standard errors grow, and where the gain was a few of them, the advice may become *hold*. `recommend` says so under `doubt`.
+# ````
 #
 # ## Recap
 #
