@@ -114,3 +114,8 @@ def test_the_resolution_is_a_difference_that_is_told_four_times_in_five():
     drawn = ten + rng.normal(size=(4000, 10)) * np.std([-1.0, 1.0] * 5, ddof=1)
     share = np.mean([t_interval(units).low > 0.0 for units in drawn])
     assert 0.77 <= share <= 0.83
+
+
+def test_the_resolution_counts_one_degree_of_freedom_less():
+    # of 0 and 2: standard error 1, with t(1) = 12.706 for the interval and 1.376 for the power
+    assert resolution(np.array([0.0, 2.0])) == pytest.approx(14.083, abs=1e-3)

@@ -10,19 +10,19 @@ import pytest
 import requests
 
 from netrollout.traces import fetch, fetched, log_files, shipped, shipped_names, verify_shipped
-from netrollout.traces.fetching import Entry, registry
+from netrollout.traces.fetching import Fetchable, registry
 from netrollout.types import InputError
 
 CONTENT = b"some rows\n"
 
 
 @pytest.fixture
-def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Entry:
+def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fetchable:
     """Return an entry of a registry with two files in one collection, and an empty data folder."""
     monkeypatch.setenv("NETROLLOUT_DATA", str(tmp_path / "data"))
     sums = {"one": hashlib.sha256(CONTENT).hexdigest(), "two": hashlib.sha256(CONTENT[::-1]).hexdigest()}
     entries = {
-        name: Entry(name, "both", f"{name} .csv", "https://example.org/x", "c0", digest, len(CONTENT), "MIT", "")
+        name: Fetchable(name, "both", f"{name} .csv", "https://example.org/x", "c0", digest, len(CONTENT), "MIT", "")
         for name, digest in sums.items()
     }
     monkeypatch.setattr("netrollout.traces.fetching.registry", lambda: entries)
@@ -55,7 +55,7 @@ def test_the_registry_pins_what_it_names() -> None:
 
 
 def test_an_extract_has_no_address_and_is_taken_from_a_folder(
-    entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    entry: Fetchable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extract = replace(entry, url=None)
     monkeypatch.setattr("netrollout.traces.fetching.registry", lambda: {"one": extract})
@@ -65,7 +65,7 @@ def test_an_extract_has_no_address_and_is_taken_from_a_folder(
     assert fetch("one", tmp_path) == fetch("one") == [extract.path]
 
 
-def test_a_file_is_found_in_a_folder_whatever_it_is_called(entry: Entry, tmp_path: Path) -> None:
+def test_a_file_is_found_in_a_folder_whatever_it_is_called(entry: Fetchable, tmp_path: Path) -> None:
     source = tmp_path / "downloads" / "deep"
     source.mkdir(parents=True)
     (source / "renamed (1).bin").write_bytes(CONTENT)
@@ -77,7 +77,7 @@ def test_a_file_is_found_in_a_folder_whatever_it_is_called(entry: Entry, tmp_pat
     assert not fetched("both")
 
 
-def test_a_folder_without_the_file_is_refused(entry: Entry, tmp_path: Path) -> None:
+def test_a_folder_without_the_file_is_refused(entry: Fetchable, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         fetch("one", tmp_path / "absent")
     (tmp_path / "wrong").write_bytes(b"x" * len(CONTENT))
@@ -85,21 +85,21 @@ def test_a_folder_without_the_file_is_refused(entry: Entry, tmp_path: Path) -> N
         fetch("one", tmp_path)
 
 
-def test_a_download_is_kept_and_not_repeated(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_is_kept_and_not_repeated(entry: Fetchable, monkeypatch: pytest.MonkeyPatch) -> None:
     answer(monkeypatch, CONTENT)
     assert fetch("one") == [entry.path]
     answer(monkeypatch, b"", status=500)
     assert fetch("one") == [entry.path]
 
 
-def test_a_download_of_other_content_is_refused_and_not_kept(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_of_other_content_is_refused_and_not_kept(entry: Fetchable, monkeypatch: pytest.MonkeyPatch) -> None:
     answer(monkeypatch, b"something else")
     with pytest.raises(InputError, match="its sha256 is not the one in the registry; nothing was kept"):
         fetch("one")
     assert not fetched("one")
 
 
-def test_no_network_is_told_in_one_sentence(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_network_is_told_in_one_sentence(entry: Fetchable, monkeypatch: pytest.MonkeyPatch) -> None:
     def get(url: str, **options: object) -> None:
         raise requests.ConnectionError("long\nstory")
 
@@ -113,7 +113,7 @@ def test_no_network_is_told_in_one_sentence(entry: Entry, monkeypatch: pytest.Mo
         fetch("one")
 
 
-def test_an_unknown_name_is_told_with_the_near_one(entry: Entry) -> None:
+def test_an_unknown_name_is_told_with_the_near_one(entry: Fetchable) -> None:
     with pytest.raises(InputError, match="'twoo' is not in the registry; did you mean two"):
         fetch("twoo")
 

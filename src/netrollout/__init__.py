@@ -34,7 +34,7 @@ __all__ = ["__version__", "names", "register", "systems", *_LAZY]
 __version__ = "0.1.0"
 
 names = family.names
-envs.register()
+envs.register_ids()
 
 
 def register(declared: family.Family) -> None:
@@ -47,7 +47,7 @@ def register(declared: family.Family) -> None:
     >>> netrollout.register(toy.FAMILY)  # twice does no harm
     """
     family.register(declared)
-    envs.register()
+    envs.register_ids()
 
 
 def __getattr__(name: str) -> Any:

@@ -188,7 +188,7 @@ def exactly(cycles: int = 0) -> Judge:
 
         def worth(table: Any) -> Values:
             value = evaluate_policy(mdp, table).value
-            path = {"path": reward_path(mdp, table, start, cycles)} if cycles else {}
+            path = {"path": _reward_path(mdp, table, start, cycles)} if cycles else {}
             return {"start": value[start, None], "mean": value.mean(keepdims=True)} | path
 
         return worth
@@ -196,7 +196,7 @@ def exactly(cycles: int = 0) -> Judge:
     return Judge(policy_table, of)
 
 
-def reward_path(mdp: MDP, table: Any, start: int, cycles: int) -> Floats:
+def _reward_path(mdp: MDP, table: Any, start: int, cycles: int) -> Floats:
     """Return the expected reward of each cycle, (T,), from one state under a policy table (S,) or (S, A)."""
     n_states, n_actions = mdp.reward.shape
     weights = np.asarray(table, dtype=float) if np.ndim(table) == 2 else np.eye(n_actions)[np.asarray(table)]

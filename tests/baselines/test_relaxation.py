@@ -11,7 +11,7 @@ from netrollout.seeding import spawn
 from netrollout.systems.serverless.clairvoyant import plan
 from netrollout.systems.serverless.farm import Farm
 from netrollout.systems.serverless.realise import farm_plant
-from netrollout.systems.serverless.relaxation import limits, reward_bound
+from netrollout.systems.serverless.relaxation import known_limits, reward_bound
 from netrollout.systems.serverless.rules import AlwaysUp, Constant, QueueLength, Random, Reactive, SquareRoot
 from netrollout.systems.serverless.tasks import bank, seeded
 from netrollout.systems.serverless.workload import Workload
@@ -70,7 +70,7 @@ def test_the_search_that_knows_the_episode_is_below_it_and_near_without_the_dire
 def test_what_waits_at_best_waits_under_a_policy():
     farm = farm_plant("bursty", "before", "double", 4)
     w = disturbances(farm)
-    known = limits(farm, w)
+    known = known_limits(farm, w)
     run = simulate(farm, AlwaysUp(), range(4), given=w)
     assert (run.metrics["queue"].T + 1e-9 >= known.waiting * (run.alive.T > 0)).all()
     assert known.waiting.max() > 30  # there are moments at which nothing helps

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from netrollout.dp import evaluate_policy, garnet, greedy, policy_iteration, q_factors
 from netrollout.dp.newton import LinearQuadratic, along_line
-from netrollout.dp.solve import induced
+from netrollout.dp.value import induced
 from netrollout.types import InputError
 
 UNSTABLE = LinearQuadratic(a=2.0, b=1.0, q=1.0, r=1.0)

@@ -123,7 +123,7 @@ def test_evaluation_solves_its_equation_for_tables_and_probabilities(mdp):
 def test_a_large_sparse_process_is_solved_without_dense_matrices(monkeypatch):
     mdp = garnet(np.random.default_rng(5), 400, 3, 2, 0.95)
     dense = evaluate_policy(mdp, np.zeros(400, dtype=int)).value
-    monkeypatch.setattr("netrollout.dp.solve.DENSE_STATES", 1000)
+    monkeypatch.setattr("netrollout.dp.value.DENSE_STATES", 1000)
     assert evaluate_policy(mdp, np.zeros(400, dtype=int)).value == pytest.approx(dense)
 
 

@@ -12,7 +12,7 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
 
 from netrollout.batch import sizes
-from netrollout.envs import ids, register
+from netrollout.envs import ids, register_ids
 from netrollout.envs.gym import NetEnv
 from netrollout.systems.toy import Walk
 
@@ -107,7 +107,7 @@ def test_a_pickled_environment_goes_on_alike(mesh):
 
 def test_registering_twice_does_no_harm():
     before = {name: gymnasium.spec(name) for name in ids()}
-    register()
+    register_ids()
     assert before == {name: gymnasium.spec(name) for name in ids()}
     rooms = ("Serverless", "Edge", "EdgePublished", "Allocation")
     assert set(ids()) == {f"netrollout/{name}-v0" for name in (*(f"MeshS{k}" for k in (1, 2, 3, 4)), *rooms)}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netrollout.models import Table, bootstrap_visits, certain, learned_system, tabulate
+from netrollout.models import Table, bootstrap_visits, certain, tabulate
 from netrollout.systems.mesh.dynamics import Control, Mesh, Objective, ResponseTable
 from netrollout.types import InputError
 
@@ -28,7 +28,7 @@ def test_tabulates_in_the_order_of_the_grid(mesh, surrogate):
 
 
 def test_only_the_response_is_replaced(mesh, surrogate):
-    learned = learned_system(mesh, surrogate, q=3)
+    learned = mesh.with_response(tabulate(surrogate, mesh, q=3))
     assert learned.response.windows.shape == (6, 3, 1)
     assert (learned.controls, learned.objective, learned.discount) == (mesh.controls, mesh.objective, mesh.discount)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from netrollout import batch
-from netrollout.models import Forest, learned_system
+from netrollout.models import Forest, tabulate
 from netrollout.rollout import FortifiedRollout, MultiagentRollout, TruncatedRollout
 from netrollout.seeding import spawn
 from netrollout.systems.mesh.dynamics import Control, Mesh, MeshState, Objective, ResponseTable
@@ -69,7 +69,8 @@ def asked(forest):
 @pytest.fixture(scope="module")
 def tabulated(forest):
     """The same forest on the grid of three loads; 7.5 lies between those at which there were windows."""
-    return learned_system(mesh_of([5.0, 7.5, 20.0]), forest, Q)
+    mesh = mesh_of([5.0, 7.5, 20.0])
+    return mesh.with_response(tabulate(forest, mesh, Q))
 
 
 KINDS = {

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netrollout.dp import MDP, evaluate_policy, garnet, greedy, policy_iteration, q_factors
-from netrollout.dp.solve import induced
+from netrollout.dp.value import induced
 from netrollout.policies import TablePolicy
 from netrollout.rollout import RolloutPolicy, fortified_table, q_rollout, rollout_table, terminal_value
 from netrollout.systems.toy import Walk

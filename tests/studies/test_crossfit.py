@@ -10,13 +10,13 @@ from netrollout.studies.bandit import (
     SEEN,
     Pattern,
     Windows,
+    credited_means,
     expected,
     held_out_error,
     learn,
     one_line_rule,
     published_windows,
     quarters,
-    window_means,
     windows_of,
 )
 from netrollout.studies.crossfit import Study, cross_fit
@@ -78,7 +78,7 @@ def test_window_means_average_the_windows_of_a_cell() -> None:
     windows = known_trace()
     at = int(np.flatnonzero((windows.pair == 5) & (windows.action == 7))[0])
     expected_reward = MO1.reward(windows.credited("measured"))[at]
-    assert window_means(windows, MO1, "measured")[5, 7] == pytest.approx(expected_reward)
+    assert credited_means(windows, MO1, "measured")[5, 7] == pytest.approx(expected_reward)
 
 
 def test_the_rule_admits_at_most_fifteen_requests_per_second_of_each_service() -> None:
@@ -105,6 +105,6 @@ def test_first_windows_and_moving_loads_are_left_out() -> None:
 def test_the_published_trace_has_every_action_at_every_seen_load(kth: None) -> None:
     windows = published_windows()
     assert np.bincount(windows.pair * 1296 + windows.action, minlength=16 * 1296).min() >= 1
-    means = window_means(windows, MO2, "nominal")
+    means = credited_means(windows, MO2, "nominal")
     assert np.isfinite(means).all()
     assert means.max() < 20 + 5 * 21

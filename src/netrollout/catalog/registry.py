@@ -25,7 +25,7 @@ LONGEST = 1_000_000  # cycles of an episode
 
 
 @dataclass(frozen=True)
-class Entry:
+class Summary:
     """A line of `netrollout systems`."""
 
     summary: str
@@ -34,12 +34,12 @@ class Entry:
     actions: int
 
 
-def describe(name: str) -> Entry:
+def describe(name: str) -> Summary:
     """Return what there is to say of a system without reading its traces."""
     family, system = family_named(name), outline(name)
     controls = ", ".join(control.name for control in getattr(system, "controls", ())) or family.control
     states = system.n_states if listed(system) else None
-    return Entry(family.systems[name], controls, states, math.prod(sizes(system.levels)))
+    return Summary(family.systems[name], controls, states, math.prod(sizes(system.levels)))
 
 
 def outline(name: str) -> Any:

@@ -62,7 +62,7 @@ def estimates(table: Judgement, row: int) -> dict[str, Estimate]:
     return {m: table.estimate(m, row) for m in table.values[row] if m not in COST}
 
 
-def unit_of(system: str) -> Callable[[str], str]:
+def _unit_of(system: str) -> Callable[[str], str]:
     """Return what says the unit of a system's measure."""
     from netrollout.family import family_named
 
@@ -71,7 +71,7 @@ def unit_of(system: str) -> Callable[[str], str]:
 
 def records(system: str, found: dict[str, Estimate], seeds: int) -> dict[str, Any]:
     """Return estimates in the form of the results files."""
-    unit = unit_of(system)
+    unit = _unit_of(system)
     return {k: estimate_record(e, unit(k), HOW.format(n=seeds)) for k, e in found.items()}
 
 
@@ -85,7 +85,7 @@ def evaluate(
 ) -> None:
     """Plan or train a policy on the system's model and judge it on the plant."""
     [name], judgement = judged(system, [policy], settings, seeds)
-    found, unit = estimates(judgement, 0), unit_of(system)
+    found, unit = estimates(judgement, 0), _unit_of(system)
     table = Table("measure", "value [95 % interval]", "unit", title=f"{name} on {system}", caption=planned([name]))
     for measure, estimate in found.items():
         table.add_row(measure, show(estimate), unit(measure))

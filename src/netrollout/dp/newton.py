@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netrollout.dp.mdp import MDP
-from netrollout.dp.solve import evaluate_policy, greedy, q_factors
+from netrollout.dp.value import evaluate_policy, greedy, q_factors
 from netrollout.types import Floats, InputError
 
 

@@ -8,7 +8,7 @@ from gymnasium.envs import registration
 from netrollout.family import families
 
 
-def register() -> None:
+def register_ids() -> None:
     """Register the ids that the families declare; twice does no harm."""
     for name, system in ids().items():
         if name not in registration.registry:
@@ -20,4 +20,4 @@ def ids() -> dict[str, str]:
     return {name: system for family in families() for name, system in family.ids.items()}
 
 
-__all__ = ["ids", "register"]
+__all__ = ["ids", "register_ids"]

@@ -25,12 +25,12 @@ class GymState(NamedTuple):
     seen: NDArray[np.float32]  # (B, D)
 
 
-def state_attribute(env: Any) -> Any:
+def _state_attribute(env: Any) -> Any:
     """Return `env.state`, where most environments that compute their dynamics keep their state."""
     return env.state
 
 
-def set_state_attribute(env: Any, place: Floats) -> None:
+def _set_state_attribute(env: Any, place: Floats) -> None:
     """Begin an episode and put `place` (N,) in place of its state."""
     env.reset()
     env.state = place
@@ -78,8 +78,8 @@ class GymSystem:
         *,
         levels: Levels | None = None,
         noisy: bool = False,
-        get: Callable[[Any], Any] = state_attribute,
-        set: Callable[[Any, Floats], None] = set_state_attribute,
+        get: Callable[[Any], Any] = _state_attribute,
+        set: Callable[[Any, Floats], None] = _set_state_attribute,
         state_of: Callable[[NDArray[Any]], Floats] | None = None,
     ) -> None:
         self._env: Any = copy.deepcopy(env.unwrapped)

@@ -19,7 +19,7 @@ from stable_baselines3.common.noise import NormalActionNoise
 
 from netrollout.batch import BatchPolicy, Levels, joint_actions, joint_feasible
 from netrollout.learn.config import Identity, Recipe
-from netrollout.learn.view import VIEWS, Scaled, ViewedVecEnv, bounds_of
+from netrollout.learn.view import VIEWS, ScaledFeatures, ViewedVecEnv, bounds_of
 from netrollout.seeding import SEEDS, spawn
 from netrollout.types import Bools, Enumerable, Floats, InputError, Ints, System
 
@@ -36,7 +36,7 @@ def build(system: System, recipe: Recipe, seed: int) -> BaseAlgorithm:
     bounds = bounds_of(system)
     if bounds is not None:
         scaled = {"low": bounds[0], "high": bounds[1]}
-        network |= {"features_extractor_class": Scaled, "features_extractor_kwargs": scaled}
+        network |= {"features_extractor_class": ScaledFeatures, "features_extractor_kwargs": scaled}
     discount = options.pop("discount")
     if "limit_ends" in options:
         options["replay_buffer_kwargs"] = {"handle_timeout_termination": not options.pop("limit_ends")}
@@ -189,7 +189,7 @@ class NetworkRun:
         self._system, self._seed, self._fresh = system, seed, fresh
         self.model = build(system, recipe, seed)
         if warm is not None:
-            refuse_another_shape(warm.identity, self.identity)
+            _refuse_another_shape(warm.identity, self.identity)
             assert isinstance(warm, NetworkPolicy)
             self.model.policy.load_state_dict(warm.model.policy.state_dict())
 
@@ -258,7 +258,7 @@ class NetworkRun:
         model._last_obs = None  # `learn` then resets the environment
 
 
-def refuse_another_shape(found: Identity, wanted: Identity) -> None:
+def _refuse_another_shape(found: Identity, wanted: Identity) -> None:
     """Refuse a warm start whose weights do not fit."""
     if (found.width, found.levels) != (wanted.width, wanted.levels):
         raise InputError(f"the warm start was trained on {found.shape()}; {wanted.system} has {wanted.shape()}")

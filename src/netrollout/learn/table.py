@@ -57,7 +57,7 @@ class LearnedTable(BatchPolicy):
     def __init__(self, identity: Identity, bins: Bins, q: Floats, visits: Ints) -> None:
         self.identity, self.bins, self.q, self.visits = identity, bins, q, visits
         self._joint = joint_actions(identity.levels)
-        self._order = preference(identity.levels, identity.recipe.settings["ties"])
+        self._order = _preference(identity.levels, identity.recipe.settings["ties"])
 
     def act(self, observation: NDArray[Any], state: Any, episode_start: Any, action_masks: Any) -> tuple[Ints, Any]:
         """Return greedy actions (B, K); exploring belongs to training."""
@@ -65,7 +65,7 @@ class LearnedTable(BatchPolicy):
         if action_masks is not None:
             allowed = joint_feasible(np.asarray(action_masks, dtype=bool), self.identity.levels)
             values = np.where(allowed, values, -np.inf)
-        return self._joint[greedy(values, self._order)], state
+        return self._joint[_preferred(values, self._order)], state
 
     def about(self) -> dict[str, Any]:
         """Return what a file of it says besides its identity."""
@@ -117,7 +117,7 @@ class TableRun:
         self._system, self._seed, self._settings = system, seed, recipe.settings
         self._q_learning, self._stream = recipe.name == "qlearning", STREAMS[recipe.name]
         self._bins = bins or bins_of(system)
-        self._joint, self._order = joint_actions(system.levels), preference(system.levels, recipe.settings["ties"])
+        self._joint, self._order = joint_actions(system.levels), _preference(system.levels, recipe.settings["ties"])
         shape = (self._bins.n_states, len(self._joint))
         if shape[0] * shape[1] > MOST_ENTRIES:
             told = f"a table of {shape[0]} binned states x {shape[1]} joint actions is too large"
@@ -184,7 +184,7 @@ class TableRun:
         """Return joint actions (B,), random with probability epsilon."""
         u = rng.random((2, len(s)))
         explore: Bools = u[0] < epsilon
-        return np.where(explore, (u[1] * len(self._joint)).astype(np.int64), greedy(self._q[s], self._order))
+        return np.where(explore, (u[1] * len(self._joint)).astype(np.int64), _preferred(self._q[s], self._order))
 
     def _update(
         self, traces: Traces, step: Step, lane: np.intp, now: tuple[Any, Any], following: tuple[Any, Any]
@@ -251,7 +251,7 @@ class Traces:
         self._weights[:] = 0.0
 
 
-def preference(levels: Levels, ties: str) -> Ints:
+def _preference(levels: Levels, ties: str) -> Ints:
     """Return the joint actions (A,) in the order in which one of equal value is preferred.
 
     With ties ``least`` these are the smallest settings first (where they are increments: to hold), with ``largest`` the
@@ -264,7 +264,7 @@ def preference(levels: Levels, ties: str) -> Ints:
     return np.argsort(settings.sum(axis=1), kind="stable").astype(np.int64)
 
 
-def greedy(values: Floats, order: Ints) -> Ints:
+def _preferred(values: Floats, order: Ints) -> Ints:
     """Return the best joint actions (B,) of values (B, A); of equal ones the first in `order`."""
     best: Ints = order[values[:, order].argmax(axis=1)]
     return best

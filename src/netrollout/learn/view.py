@@ -82,7 +82,7 @@ class ViewedVecEnv(NetVecEnv):
         super().step_async(self._view.settings(actions))
 
 
-class Scaled(BaseFeaturesExtractor):
+class ScaledFeatures(BaseFeaturesExtractor):
     """Clips observations (B, D) to their bounds and maps these to 0 and 1.
 
     Parameters

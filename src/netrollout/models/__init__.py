@@ -1,6 +1,6 @@
 """Surrogates of a measured response: regressors with a predictive distribution, their honest errors, and tables."""
 
-from netrollout.models.learned import bootstrap_visits, certain, learned_system, tabulate
+from netrollout.models.learned import bootstrap_visits, certain, tabulate
 from netrollout.models.queueing import Queueing
 from netrollout.models.surrogate import SURROGATES, Boosting, Forest, Linear, MeanForest, Table, make_surrogate
 from netrollout.models.validation import ErrorRow, grouped_folds, held_out_error, nmae, r2
@@ -18,7 +18,6 @@ __all__ = [
     "certain",
     "grouped_folds",
     "held_out_error",
-    "learned_system",
     "make_surrogate",
     "nmae",
     "r2",

@@ -16,11 +16,6 @@ def tabulate(surrogate: Surrogate, mesh: Mesh, q: int = 25) -> ResponseTable:
     return ResponseTable(surrogate.windows(mesh.grid_features(), q))
 
 
-def learned_system(mesh: Mesh, surrogate: Surrogate, q: int = 25) -> Mesh:
-    """Return the mesh with the response of a fitted surrogate; reward and bookkeeping stay as given."""
-    return mesh.with_response(tabulate(surrogate, mesh, q))
-
-
 def certain(table: ResponseTable) -> ResponseTable:
     """Return the table with each grid point's mean as its only window: the r(E d) of the certainty ablation."""
     return ResponseTable(table.windows.mean(axis=1, keepdims=True))

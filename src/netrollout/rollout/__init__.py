@@ -5,7 +5,6 @@ from netrollout.rollout.estimated import EstimatedRollout
 from netrollout.rollout.fortified import FortifiedRollout
 from netrollout.rollout.lookahead import RolloutPolicy, fortified_table, q_rollout, rollout_table, terminal_value
 from netrollout.rollout.multiagent import MultiagentRollout, multiagent_policy_iteration, multiagent_table
-from netrollout.rollout.online import OnlineImprovement
 from netrollout.rollout.truncated import Estimates, TruncatedRollout, best, constrained, safe
 
 __all__ = [
@@ -13,7 +12,6 @@ __all__ = [
     "Estimates",
     "FortifiedRollout",
     "MultiagentRollout",
-    "OnlineImprovement",
     "RolloutPolicy",
     "TruncatedRollout",
     "best",

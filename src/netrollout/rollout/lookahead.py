@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from netrollout.batch import BatchPolicy, joint_actions
 from netrollout.dp.mdp import MDP
-from netrollout.dp.solve import (
+from netrollout.dp.value import (
     checked_table,
     checked_value,
     choose,
@@ -125,7 +125,7 @@ def terminal_value(
     return value
 
 
-def base_actions(mdp: MDP, base: Any) -> Ints:
+def _base_actions(mdp: MDP, base: Any) -> Ints:
     """Return the action (S,) of a base policy to which ties go: its own, or its most probable one."""
     base = np.asarray(base)
     actions: Ints = base if base.ndim == 1 else base.argmax(axis=1)
@@ -142,7 +142,7 @@ def rollout_table(
 ) -> Ints:
     """Return the rollout policy as a table (S,) of joint actions.
 
-    An action within `netrollout.dp.solve.tie_tolerance` of the best is tied with it; ties go to the base policy's
+    An action within `netrollout.dp.value.tie_tolerance` of the best is tied with it; ties go to the base policy's
     action, then to the lowest index.  With ``terminal="base"`` the policy is nowhere worse than its base on `mdp`.
 
     Parameters
@@ -169,7 +169,7 @@ def rollout_table(
     ([1, 2, 1], [2, 2, 1])
     """
     value = terminal_value(mdp, base, terminal, stale_value, horizon)
-    return choose(q_rollout(mdp, value, lookahead), tie_tolerance(mdp, value), base_actions(mdp, base))
+    return choose(q_rollout(mdp, value, lookahead), tie_tolerance(mdp, value), _base_actions(mdp, base))
 
 
 def fortified_table(mdp: MDP, base: Ints, proposed: Ints) -> Ints:
@@ -239,7 +239,7 @@ class RolloutPolicy(BatchPolicy):
         _check_lookahead(lookahead)
         self.value = terminal_value(mdp, base, terminal, stale_value, horizon)
         self._system, self._mdp, self._lookahead = system, mdp, lookahead
-        self._base, self._tolerance = base_actions(mdp, base), tie_tolerance(mdp, self.value)
+        self._base, self._tolerance = _base_actions(mdp, base), tie_tolerance(mdp, self.value)
         self._decided = np.full(mdp.n_states, -1, dtype=np.int64)
 
     def decide(self, states: Ints) -> Ints:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from netrollout import batch
 from netrollout.batch import BatchPolicy
 from netrollout.dp.mdp import MDP
-from netrollout.dp.solve import Solution, choose, evaluate_policy, q_factors, tie_tolerance
+from netrollout.dp.value import Solution, choose, evaluate_policy, q_factors, tie_tolerance
 from netrollout.rollout.lookahead import q_rollout
 from netrollout.rollout.truncated import Terminal, simulate_returns, take_memory
 from netrollout.types import Floats, InputError, Ints, Policy, State, System

@@ -142,7 +142,7 @@ def quarters(seed: int, k: int) -> Ints:
     return spawn(seed, "quarters", k).permutation(len(ACTIONS)) % 4
 
 
-def window_means(windows: Windows, objective: Objective, credit: Credit) -> Floats:
+def credited_means(windows: Windows, objective: Objective, credit: Credit) -> Floats:
     """Return the mean reward (P, A) of the windows of each pair of loads and action."""
     cell = windows.pair * len(ACTIONS) + windows.action
     cells = len(SEEN) * len(ACTIONS)

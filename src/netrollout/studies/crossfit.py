@@ -21,11 +21,11 @@ from netrollout.studies.bandit import (
     Credit,
     Pattern,
     Windows,
+    credited_means,
     expected,
     learn,
     one_line_rule,
     quarters,
-    window_means,
 )
 from netrollout.studies.objectives import OBJECTIVES
 from netrollout.types import Bools, Floats
@@ -95,7 +95,7 @@ def _split(windows: Windows, patterns: dict[str, Pattern], k: int, trees: int, m
                 sides = [_judge([reward[i] for i in side], pattern) for side in SIDES]
                 study.judged[objective.name, credit, name] = _gather(_mean, sides)
                 if name == "seen":
-                    measured = window_means(windows, objective, credit)
+                    measured = credited_means(windows, objective, credit)
                     study.raw[objective.name, credit] = _raw(measured, reward[:2], quarter >= 2, pattern)
     return study
 

@@ -21,7 +21,7 @@ KEPT = 0.95  # share of its windows that a configuration must have within the bo
 ENOUGH = 1 / 6  # share of the configurations that must keep it
 
 
-def configuration_means(rows: pd.DataFrame, service: str) -> Floats:
+def _configuration_means(rows: pd.DataFrame, service: str) -> Floats:
     """Return the mean response time (configurations,), s, of rows with the controls and ``d_<service>``."""
     controls = [c for c in rows.columns if c.startswith(("p_", "c_"))]
     means: Floats = rows.groupby(controls)[f"d_{service}"].mean().to_numpy()
@@ -30,12 +30,12 @@ def configuration_means(rows: pd.DataFrame, service: str) -> Floats:
 
 def bound_by_rule(rows: pd.DataFrame, service: str) -> float:
     """Return the bound O, s, rounded to a tenth of a millisecond."""
-    return round(float(pd.Series(configuration_means(rows, service)).median()), 4)
+    return round(float(pd.Series(_configuration_means(rows, service)).median()), 4)
 
 
 def feasible_share(rows: pd.DataFrame, service: str, bound: float) -> float:
     """Return the share of configurations whose mean response time is at most `bound`."""
-    return float((configuration_means(rows, service) <= bound).mean())
+    return float((_configuration_means(rows, service) <= bound).mean())
 
 
 def keeping_share(rows: pd.DataFrame, service: str, bound: float) -> float:
@@ -47,7 +47,7 @@ def keeping_share(rows: pd.DataFrame, service: str, bound: float) -> float:
 
 def release_bound(before: pd.DataFrame, after: pd.DataFrame, service: str) -> float:
     """Return the bound of the release, s, rounded to 5 ms: see the module."""
-    fastest = float(configuration_means(before, service).min())
+    fastest = float(_configuration_means(before, service).min())
     bounds = (round(multiple * fastest / 0.005) * 0.005 for multiple in range(FIRST, 100))
     return round(next(bound for bound in bounds if keeping_share(after, service, bound) >= ENOUGH), 3)
 

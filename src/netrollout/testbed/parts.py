@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from typing import IO, Any
 
-from netrollout.testbed.priority import take
+from netrollout.testbed.priority import take_priority
 from netrollout.testbed.processes import MeshError, Nursery, ask
 from netrollout.testbed.records import Records
 
@@ -89,7 +89,7 @@ class LoadPart:
         self._reader.start()
 
     def _read(self, stream: IO[bytes]) -> None:
-        take(self._nursery.priority)  # what is read late would be missing from its window
+        take_priority(self._nursery.priority)  # what is read late would be missing from its window
         # Always reading: were the pipe to fill up, the generator would block and the loop be closed.
         with stream:
             for line in stream:

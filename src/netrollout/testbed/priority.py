@@ -37,7 +37,7 @@ def obtained(wanted: str) -> Priority:
     return "realtime" if wanted == "realtime" and may_be_had() else "normal"
 
 
-def take(priority: Priority) -> None:
+def take_priority(priority: Priority) -> None:
     """Let the calling thread, and the processes that it starts from now on, run at this priority."""
     if priority == "realtime":
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(LEVEL))
@@ -51,7 +51,7 @@ def held(priority: Priority) -> Iterator[Priority]:
         return
     before = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
-        take(priority)
+        take_priority(priority)
     except PermissionError:
         priority = "normal"
     try:

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
-from netrollout.testbed.priority import Priority, take
+from netrollout.testbed.priority import Priority, take_priority
 
 HOST = "127.0.0.1"
 START_TIMEOUT = 30.0  # s, a generous bound on a loaded machine
@@ -49,7 +49,7 @@ class Nursery:
 
     def __init__(self, priority: Priority) -> None:
         self.priority = priority  # of this thread, and so of all that it starts
-        self._thread = ThreadPoolExecutor(1, "netrollout-nursery", initializer=take, initargs=(priority,))
+        self._thread = ThreadPoolExecutor(1, "netrollout-nursery", initializer=take_priority, initargs=(priority,))
 
     def spawn(self, name: str, command: list[str], talks: bool = False) -> Child:
         """Start `command`; `talks` opens pipes to its standard input and output."""

@@ -54,14 +54,14 @@ class Throttle:
         return max(0.0, (index + 1) * self._period + self._phase - now)
 
 
-def compute_piece(rng: np.random.Generator) -> Callable[[], object]:
+def _compute_piece(rng: np.random.Generator) -> Callable[[], object]:
     """Return the small piece of the computing service: one matrix product."""
     left, right = rng.standard_normal((2, SIDE, SIDE))
     product = np.empty((SIDE, SIDE))
     return lambda: np.matmul(left, right, out=product)
 
 
-def info_piece(rng: np.random.Generator) -> Callable[[], object]:
+def _info_piece(rng: np.random.Generator) -> Callable[[], object]:
     """Return the small piece of the information service: one range read from SQLite."""
     database = sqlite3.connect(":memory:")
     database.execute("CREATE TABLE device (id INTEGER PRIMARY KEY, value REAL)")
@@ -71,14 +71,14 @@ def info_piece(rng: np.random.Generator) -> Callable[[], object]:
     return lambda: database.execute(query, (start := next(starts), start)).fetchone()
 
 
-def search_piece(rng: np.random.Generator) -> Callable[[], object]:
+def _search_piece(rng: np.random.Generator) -> Callable[[], object]:
     """Return the small piece of the search service: one pass of a pattern over a text."""
     letters = "".join(map(chr, (rng.integers(0, 26, LETTERS) + ord("a")).tolist()))
     pattern = re.compile("[aeiou][^aeiou]{2}[aeiou]")
     return lambda: pattern.findall(letters)
 
 
-PIECES = {"compute": compute_piece, "info": info_piece, "search": search_piece}
+PIECES = {"compute": _compute_piece, "info": _info_piece, "search": _search_piece}
 
 
 def work(piece: Callable[[], object], demand: float, throttle: Throttle) -> None:

@@ -4,7 +4,7 @@ A trace has one row per measuring window. Its file format is CSV, plain or compr
 `# key: value`, then the names of the columns, then one line per window.
 """
 
-from netrollout.traces.fetching import Entry, data_folder, fetch, fetched, registry, sha256
+from netrollout.traces.fetching import Fetchable, data_folder, fetch, fetched, registry
 from netrollout.traces.kth import KTH_TRACES, kth_available, read_kth
 from netrollout.traces.kth_steps import KTH_FIGURES, read_kth_optimum, read_kth_steps
 from netrollout.traces.reading import Report, check_trace, read_trace
@@ -16,7 +16,7 @@ __all__ = [
     "KTH_FIGURES",
     "KTH_TRACES",
     "SCHEMA",
-    "Entry",
+    "Fetchable",
     "Report",
     "Trace",
     "TraceError",
@@ -33,7 +33,6 @@ __all__ = [
     "read_trace",
     "registry",
     "response_times",
-    "sha256",
     "shipped",
     "shipped_names",
     "trace_files",

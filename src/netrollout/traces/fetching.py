@@ -18,11 +18,12 @@ import requests
 import yaml
 
 from netrollout.places import near
+from netrollout.provenance import sha256
 from netrollout.types import InputError
 
 
 @dataclass(frozen=True)
-class Entry:
+class Fetchable:
     """One file that can be fetched.
 
     Attributes
@@ -59,18 +60,18 @@ def data_folder() -> Path:
 
 
 @functools.cache
-def registry() -> dict[str, Entry]:
+def registry() -> dict[str, Fetchable]:
     """Return registry name -> entry."""
     content = yaml.safe_load((resources.files("netrollout.data") / "registry.yml").read_text("utf-8"))
     return {
-        name: Entry(name=name, collection=collection, **(origin | file))
+        name: Fetchable(name=name, collection=collection, **(origin | file))
         for collection, origins in content.items()
         for origin, files in ((source["origin"], source["files"]) for source in origins)
         for name, file in files.items()
     }
 
 
-def select(name: str) -> list[Entry]:
+def select(name: str) -> list[Fetchable]:
     """Return the entry of that name, or all entries of the collection of that name."""
     entries = [entry for entry in registry().values() if name in (entry.name, entry.collection)]
     if not entries:
@@ -108,12 +109,7 @@ def fetch(name: str, source_folder: str | Path | None = None) -> list[Path]:
     return [_download(entry) for entry in entries]
 
 
-def sha256(file: Path) -> str:
-    """Return the sha256 of a file, hexadecimal."""
-    return str(pooch.file_hash(str(file), alg="sha256"))
-
-
-def _copy(entries: Iterable[Entry], folder: Path) -> None:
+def _copy(entries: Iterable[Fetchable], folder: Path) -> None:
     """Copy files from a folder by their content."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
@@ -128,7 +124,7 @@ def _copy(entries: Iterable[Entry], folder: Path) -> None:
         shutil.copyfile(found[entry.sha256], entry.path)
 
 
-def _download(entry: Entry) -> Path:
+def _download(entry: Fetchable) -> Path:
     if entry.url is None:
         if not entry.path.is_file() or sha256(entry.path) != entry.sha256:
             raise InputError(f"{entry.name} has no address to be fetched from; if you have the file, name its folder")

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from netrollout.places import near
-from netrollout.traces.fetching import Entry, fetched, registry
+from netrollout.traces.fetching import Fetchable, fetched, registry
 from netrollout.types import InputError
 
 WINDOW = 5.0  # s
@@ -75,20 +75,20 @@ def read_kth(name: str) -> pd.DataFrame:
     return _one_service(pd.read_csv(entry.path), "noms2024")
 
 
-def require(registry_name: str) -> Entry:
+def require(registry_name: str) -> Fetchable:
     """Return a registry entry whose file is there."""
     if not fetched(registry_name):
         raise InputError(f"{registry_name} is not here; get it with `netrollout data fetch {registry_name}`")
     return registry()[registry_name]
 
 
-def open_member(entry: Entry, member: str) -> IO[str]:
+def open_member(entry: Fetchable, member: str) -> IO[str]:
     """Open a text file inside a fetched zip."""
     with zipfile.ZipFile(entry.path) as archive:
         return io.StringIO(archive.read(member).decode("utf-8"))
 
 
-def read_member(entry: Entry, member: str) -> pd.DataFrame:
+def read_member(entry: Fetchable, member: str) -> pd.DataFrame:
     """Read a CSV file inside a fetched zip."""
     return pd.read_csv(open_member(entry, member))
 

@@ -7,7 +7,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from netrollout.places import near
-from netrollout.traces.fetching import sha256
+from netrollout.provenance import sha256
 from netrollout.traces.reading import read_trace
 from netrollout.traces.trace import Trace
 from netrollout.types import InputError
@@ -68,7 +68,7 @@ def log_files() -> dict[str, Path]:
     return {name.removesuffix(_LOG_ENDING): Path(str(_data() / name)) for name in _ending_in(_LOG_ENDING)}
 
 
-def checksums() -> dict[str, str]:
+def _checksums() -> dict[str, str]:
     """Return file (relative to the data folder) -> sha256, as `SHA256SUMS` has them."""
     lines = (_data() / "SHA256SUMS").read_text("utf-8").splitlines()
     pairs = (line.split(maxsplit=1) for line in lines if line.strip() and not line.startswith("#"))
@@ -77,7 +77,7 @@ def checksums() -> dict[str, str]:
 
 def verify_shipped() -> list[str]:
     """Compare the shipped files with their checksums; return one sentence per difference, none where all is well."""
-    expected, present = checksums(), [*_ending_in(_ENDING), *_ending_in(_LOG_ENDING)]
+    expected, present = _checksums(), [*_ending_in(_ENDING), *_ending_in(_LOG_ENDING)]
     wrong = [f"{file}: named in SHA256SUMS, but not there" for file in expected if not (_data() / file).is_file()]
     wrong += [f"{file}: not named in SHA256SUMS" for file in present if file not in expected]
     for file in present:

@@ -164,11 +164,11 @@ class Edge:
         """Move pods by u (B, N), serve the loads of a cycle and pay; see the module's equations."""
         sites, wish = np.arange(self.sites), np.clip(x.pods + np.asarray(u) - REACH, 0, self.slots)
         asked = np.where(x.down[:, None] == sites, 0, wish)
-        crowd = struck(x.crowd, w[:, 0], w[:, 1], self.crowd, self.sites)
+        crowd = _struck(x.crowd, w[:, 0], w[:, 1], self.crowd, self.sites)
         load = self.table[x.phase] * np.exp(self.sigma * w[:, 5:] - self.sigma**2 / 2)
         load = np.where(crowd[:, None] == sites, self.factor * load, load)
         late, cloud = self.served(np.minimum(x.pods, asked), load, x.slow)
-        down = struck(x.down, w[:, 2], w[:, 3], self.failure, self.sites) if self.lost < 0 else x.down
+        down = _struck(x.down, w[:, 2], w[:, 3], self.failure, self.sites) if self.lost < 0 else x.down
         slow = np.where(x.slow > 0, w[:, 4] >= self.slow[1], w[:, 4] < self.slow[0]).astype(np.int64)
         after = EdgeState((x.phase + 1) % DAY, np.where(down[:, None] == sites, 0, asked), down, slow, crowd, load)
         rent, fee = (asked * np.array(self.price)).sum(axis=1), self.fee * np.maximum(asked - x.pods, 0).sum(axis=1)
@@ -250,7 +250,7 @@ class Rule(BatchPolicy):
         return self.system.towards(x, self.goal(x)), state
 
 
-def struck(place: Ints, moves: Floats, where: Floats, law: tuple[float, float], sites: int) -> Ints:
+def _struck(place: Ints, moves: Floats, where: Floats, law: tuple[float, float], sites: int) -> Ints:
     """Return where the one event of a kind is after a cycle (B,), -1 nowhere, for uniforms `moves` and `where` (B,)."""
     begun = np.where(moves < law[0], (where * sites).astype(np.int64), -1)
     return np.where(place < 0, begun, np.where(moves < law[1], -1, place))

@@ -9,7 +9,7 @@ import numpy as np
 
 from netrollout.batch import joint_actions, joint_index
 from netrollout.dp.mdp import MDP
-from netrollout.dp.solve import greedy
+from netrollout.dp.value import greedy
 from netrollout.makers import Worlds, maker, tabulated
 from netrollout.policies import TablePolicy
 from netrollout.systems.mesh.dynamics import Mesh, hold_table

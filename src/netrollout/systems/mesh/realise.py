@@ -45,7 +45,7 @@ def plant(
         Which visit of each configuration is held out, from 0; None holds out the last half of them.
     """
     scenario = load_scenario(name, source)
-    return scenario.mesh(phase, plant_response(scenario, phase, seed, held))
+    return scenario.mesh(phase, _plant_response(scenario, phase, seed, held))
 
 
 def model(
@@ -74,7 +74,7 @@ def model(
         As of `plant`.
     """
     scenario = load_scenario(name, source)
-    return scenario.mesh(phase, model_response(scenario, phase, surrogate, seed, refit, held))
+    return scenario.mesh(phase, _model_response(scenario, phase, surrogate, seed, refit, held))
 
 
 def outline(name: str) -> Mesh:
@@ -176,7 +176,7 @@ def learned(
     return mesh, model.fit(features[chosen], response[chosen], visit[chosen])
 
 
-def model_response(
+def _model_response(
     scenario: Scenario, phase: Phase, surrogate: str, seed: int, refit: int | None, held: int | None = None
 ) -> ResponseTable:
     """Return the learned response on the grid."""
@@ -184,7 +184,7 @@ def model_response(
     return tabulate(model, mesh, MODEL_WINDOWS)
 
 
-def plant_response(scenario: Scenario, phase: Phase, seed: int, held: int | None = None) -> ResponseTable:
+def _plant_response(scenario: Scenario, phase: Phase, seed: int, held: int | None = None) -> ResponseTable:
     """Return the plant's response: held-out windows, or for a thin design a forest fit on held-out visits."""
     if scenario.plant == "surrogate":
         mesh, model = learned(scenario, phase, "forest", seed, None, "plant", held)

@@ -69,7 +69,7 @@ def reward_bound(farm: Farm, w: Floats) -> Floats:
     """
     if w.ndim != 3 or w.shape[0] != farm.horizon or w.shape[2] != 3:
         raise InputError(f"bound: disturbances of shape {w.shape}; expected ({farm.horizon}, episodes, 3)")
-    known, r = limits(farm, w), farm.reward
+    known, r = known_limits(farm, w), farm.reward
     workers = np.arange(farm.least, farm.most + 1)
     end = -r.unfinished * np.minimum(known.pending, r.queue_target)
     value = np.broadcast_to(end[:, None], (w.shape[1], len(workers)))
@@ -80,7 +80,7 @@ def reward_bound(farm: Farm, w: Floats) -> Floats:
     return value[:, farm.start - farm.least]
 
 
-def limits(farm: Farm, w: Floats) -> Limits:
+def known_limits(farm: Farm, w: Floats) -> Limits:
     """Return what holds under every policy at the observations of episodes with the disturbances w (T, B, 3)."""
     usual = CYCLE + w[:, :, 2]
     first = FIRST_SEEN + np.cumsum(usual, axis=0)
