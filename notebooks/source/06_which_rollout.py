@@ -246,7 +246,7 @@ held = record("s1.ppo-behind-greedy", s1["greedy", "l = 1"] - s1["ppo", "l = 1"]
 # %%
 heavier = world("mesh-s4", seed=seed, phase="after", change="heavier")
 plant, model = heavier.plant, heavier.model
-base = Threshold(model)
+rule = Threshold(model)
 moves = batch.joint_actions(model.levels)  # nine: p and c down, same, up
 
 
@@ -259,14 +259,14 @@ def returns(x, actions, rng, steps=4, paths=16):
         luck = np.tile(w[t], (len(actions), 1))
         step = model.transition(lanes, u, luck)
         total = total + model.discount**t * step.reward
-        lanes, u = step.state, base.predict(model.observe(step.state))[0]
+        lanes, u = step.state, rule.predict(model.observe(step.state))[0]
     return total.reshape(len(actions), paths).mean(axis=1)
 
 
 # %%
 def rollout(x, rng):
     allowed = batch.joint_feasible(model.feasible(x), model.levels)[0]
-    held = base.predict(model.observe(x))[0]  # first: it wins ties
+    held = rule.predict(model.observe(x))[0]  # first: it wins ties
     actions = np.concatenate([held, moves[allowed]])
     return actions[returns(x, actions, rng).argmax()]
 
@@ -277,18 +277,18 @@ def rollout(x, rng):
 # %%
 x, luck = plant.initial(np.random.default_rng(seed), 1), np.random.default_rng(1)
 rng, package = np.random.default_rng(seed), TruncatedRollout(
-    model, base, np.random.default_rng(seed), horizon=4, samples=16)  # fmt: skip
+    model, rule, np.random.default_rng(seed), horizon=4, samples=16)  # fmt: skip
 for _ in range(96):
     u = rollout(x, rng)
-    assert (u == package.improve(x, base.predict(model.observe(x))[0])).all()
+    assert (u == package.improve(x, rule.predict(model.observe(x))[0])).all()
     x = plant.step(x, u[None], luck).state
 
 # %% [markdown]
 # Over two days, beside its base and the best constant of the model:
 
 # %%
-ways = {"constant": Hold(model, best_static(model)), "rule": base,
-        "rollout": TruncatedRollout(model, base, np.random.default_rng(seed),
+ways = {"constant": Hold(model, best_static(model)), "rule": rule,
+        "rollout": TruncatedRollout(model, rule, np.random.default_rng(seed),
                                     horizon=4, samples=16)}  # fmt: skip
 days = {name: simulate(plant, way, [seed], horizon=192)
         for name, way in ways.items()}  # fmt: skip
@@ -316,7 +316,7 @@ plots.provenance_line(figure, results.record)
 
 # %%
 def one_by_one(x, rng):
-    u = base.predict(model.observe(x))[0][0]
+    u = rule.predict(model.observe(x))[0][0]
     for i in range(len(u)):
         options = np.tile(u, (3, 1))
         options[:, i] = [1, 0, 2]  # same, down, up
@@ -574,7 +574,7 @@ _ = results.write()
 # %% tags=["solution"]
 here, luck, same = plant.initial(np.random.default_rng(seed), 1), np.random.default_rng(2), []
 for cycle in range(40):
-    held = base.predict(model.observe(here))[0]
+    held = rule.predict(model.observe(here))[0]
     many = returns(here, moves, np.random.default_rng(cycle), 4, 16)
     long = returns(here, moves, np.random.default_rng(cycle), 19, 4)
     same += [many.argmax() == long.argmax()] if cycle % 2 else []
@@ -598,10 +598,10 @@ assert len(same) == 20
 # ````
 
 # %% tags=["solution"]
-rule, estimates = base, {}
-for base in (rule, Stay()):
-    estimates[type(base).__name__] = returns(x, moves, np.random.default_rng(seed))
-base = rule
+operator, estimates = rule, {}
+for rule in (operator, Stay()):
+    estimates[type(rule).__name__] = returns(x, moves, np.random.default_rng(seed))
+rule = operator
 both = np.maximum(*estimates.values())
 assert both.max() >= max(e.max() for e in estimates.values())
 print(moves[both.argmax()])
