@@ -16,7 +16,7 @@ help:  ## this list
 	@echo "make test        run all tests"
 	@echo "make notebooks   execute the notebooks only (PROFILE=quick or full)"
 	@echo "make serve       show the built book on http://127.0.0.1:8000"
-	@echo "make lab         open the notebooks in JupyterLab"
+	@echo "make lab         open copies of the chapters in JupyterLab, to work in (build/lab)"
 	@echo "make sync        bring notebooks/*.ipynb and notebooks/source/*.py in line, without outputs"
 	@echo "make check       ruff, formatting, types, layers"
 	@echo "make bench       time the package beside its public peers, about ten minutes (ONLY=lookahead,solvers: a part)"
@@ -56,7 +56,9 @@ serve: $(READY)
 
 lab: $(READY)
 	@$(PIP) install -q -c requirements.lock -e ".[lab]"
-	@$(BIN)/jupyter lab notebooks
+	@$(BIN)/python -c "from pathlib import Path; from netrollout.workflow.reader import write_readers; \
+		write_readers(Path.cwd(), Path('build/lab'), keep=True)"
+	@$(BIN)/jupyter lab build/lab
 
 sync: $(READY)
 	@$(BIN)/jupytext --quiet --sync $(wildcard notebooks/*.ipynb notebooks/source/*.py)

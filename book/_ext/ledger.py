@@ -20,11 +20,11 @@ logger = logging.getLogger(__name__)
 
 
 def claims(records, root, keys):
-    """Check the claims of all records and return (claim, record) by source, then by the claim's id."""
+    """Check the claims of all records and return (claim, record) by chapter, then by the claim's id."""
     for record in records:
         check_claims(record, results_file(PROFILE, record["notebook"], root), keys)
     found = [(claim, record) for record in records for claim in record["claims"]]
-    return sorted(found, key=lambda pair: (pair[0]["source"], pair[0]["id"]))
+    return sorted(found, key=lambda pair: (pair[1]["notebook"], pair[0]["id"]))
 
 
 def ours(claim, record):
@@ -67,27 +67,31 @@ class Ledger(SphinxDirective):
         return [*self.summary(found), *[self.entry(claim, record) for claim, record in found]]
 
     def summary(self, found):
-        """Build the counts per verdict and the list of all claims."""
+        """Say in a sentence what became of the claims; then the counts per verdict and the list of all claims."""
         counts = Counter(claim["verdict"] for claim, _ in found)
+        held = counts["reproduced"] + counts["replicated"]
+        lead = (
+            f"Of {len(found)} claims {held} held here. Where one did not, the chapter says what we would ask for first."
+        )
         verdicts = table_node(
             ["verdict", "it means", "claims"], [[*item, counts[item[0]]] for item in VERDICTS.items()]
         )
-        overview = table_node(["claim", "verdict"], [[claim["id"], claim["verdict"]] for claim, _ in found])
+        overview = table_node(["claim", "verdict"], [[claim["statement"], claim["verdict"]] for claim, _ in found])
         for row, (claim, _) in zip(overview.findall(nodes.row), [(None, None), *found], strict=True):
             if claim:
-                link = nodes.reference("", claim["id"], internal=True, refid=nodes.make_id(claim["id"]))
+                link = nodes.reference("", claim["statement"], internal=True, refid=nodes.make_id(claim["id"]))
                 row[0][0].children[:] = []
                 row[0][0] += link
-        return [verdicts, overview]
+        return [nodes.paragraph("", lead), verdicts, overview]
 
     def entry(self, claim, record):
         """Build the section of one claim."""
-        section = nodes.section("", nodes.title("", claim["id"]), ids=[nodes.make_id(claim["id"])])
+        section = nodes.section("", nodes.title("", claim["statement"].rstrip(".")), ids=[nodes.make_id(claim["id"])])
         chapter = f"/notebooks/{record['notebook']}"
         section += nodes.field_list(
             "",
             self.field("Source", self.markdown(f"{{cite:t}}`{claim['source']}`")),
-            self.field("Claim", claim["statement"]),
+            self.field("Name", claim["id"]),
             self.field("Published", claim["published"]),
             self.field("Here", ours(claim, record)),
             self.field("Verdict", f"{claim['verdict']}: {VERDICTS[claim['verdict']]}"),

@@ -45,6 +45,14 @@ def test_solutions_are_closed_and_absent_from_the_students_edition(readers):
         assert not [cell for cell in cells(student, "code") if "solution" in cell.metadata.get("tags", [])]
 
 
+def test_what_a_reader_has_worked_in_is_left_alone(tmp_path):
+    write_readers(ROOT, tmp_path)
+    first = next(tmp_path.glob("*.ipynb"))
+    first.write_text("worked in")
+    write_readers(ROOT, tmp_path, keep=True)
+    assert first.read_text() == "worked in"
+
+
 def test_the_first_cell_of_code_installs_the_package_where_it_is_missing(readers):
     assert all("%pip install" in cells(path, "code")[0].source for path in readers.rglob("*.ipynb"))
 

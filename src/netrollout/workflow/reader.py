@@ -28,11 +28,21 @@ if importlib.util.find_spec("netrollout") is None:
     %pip install -q "netrollout[train]\""""
 
 
-def write_readers(root: Path, folder: Path, student: bool = False) -> None:
-    """Write the reader's notebook of every chapter; the student's edition has no solutions."""
+def write_readers(root: Path, folder: Path, student: bool = False, keep: bool = False) -> None:
+    """Write the reader's notebook of every chapter.
+
+    Parameters
+    ----------
+    student : bool
+        Without solutions.
+    keep : bool
+        Leave alone what is there: a reader has worked in it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     readers = Readers(root)
     for name in read_graph(root):
+        if keep and (folder / f"{name}.ipynb").is_file():
+            continue
         notebook = nbformat.read(root / "notebooks" / f"{name}.ipynb", as_version=4)
         nbformat.write(readers.plain(notebook, student), folder / f"{name}.ipynb")
 
