@@ -76,13 +76,14 @@ plots.provenance_line(figure, results.record)
 #
 # ## The wrong idea first
 #
-# *Do what pays best in the next cycle.* This **greedy** policy climbs the nearest hill, and stands in front of the dip
+# *Do what pays best in the next cycle.* This {term}`greedy policy` climbs the nearest hill, and stands in front of the dip
 # for ever.
 #
 # ## Rollout in three lines
 #
 # **Rollout** asks about each action: *if I do this now, and follow the old policy from then on, what do I get?* It takes
-# the best answer. For that it must know what the old policy is worth from every setting. With $P(s' \mid s, u)$ the
+# the best answer. For that it must know the {term}`value` of the old
+# policy, its {term}`base policy`, from every setting. With $P(s' \mid s, u)$ the
 # chance to get from $s$ to $s'$, $r(s, u)$ the mean pay and $\gamma$ the discount, the value $J$ of a policy $\mu$ obeys
 #
 # $$

@@ -246,7 +246,7 @@ results.value("design-effect", effect.value, effect.low, effect.high, n=30, how=
 # {res}`01_testbed_and_traces/design-effect:.2f:interval`; at 1 the windows are as good as independent.
 #
 # So on this trace draining the mesh between visits did its work, and the visit is our unit out of caution rather than
-# from need. It costs little: whole visits are held out, resampled and given to the plant or the model. Three visits
+# from need. It costs little: whole visits are held out and resampled by the {term}`bootstrap`. Three visits
 # per configuration, taken within an hour on one machine, cannot rule out what another day would bring. And were we to
 # treat windows as independent where they are not, every interval in this book would be too narrow.
 #

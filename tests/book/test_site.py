@@ -70,6 +70,8 @@ def lay_out(folder, monkeypatch, entry):
         {"file": "book/results", "sections": [{"file": "book/results/01_a"}]},
         {"file": "book/references"},
         {"file": "book/glossary"},
+        {"file": "book/statistics"},
+        {"file": "book/rl_in_ten_pages"},
         {"file": "book/how_the_package_is_built"},
         {"file": "book/api"},
     ]

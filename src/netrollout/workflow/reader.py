@@ -156,7 +156,7 @@ class Readers:
         if entry is None:
             return "(run the cells to see)"
         forms = [option for option in options if option not in ("interval", "bare")]
-        return phrase(entry, *forms[:1], interval="interval" in options, bare="bare" in options)
+        return phrase(entry, forms[0] if forms else None, interval="interval" in options, bare="bare" in options)
 
     def _table(self, argument: str, form: str | None) -> str:
         notebook, _, name = argument.partition("/")
