@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from netrollout.learn import Bins
-from netrollout.studies.farm_learning import learning_curves, visit_map
+from netrollout.policies import PolicyName
+from netrollout.studies.farm_learning import learning_curves, sized, visit_map
 from netrollout.types import InputError
 
 
@@ -32,3 +33,8 @@ def test_a_map_sums_over_the_observations_that_it_does_not_show():
 def test_what_cannot_be_trained_is_refused(lengths, message):
     with pytest.raises(InputError, match=message):
         learning_curves(lengths, ["published"])
+
+
+def test_a_length_that_a_name_says_already_is_replaced():
+    longer = PolicyName.parse(sized("rollout(ppo(steps=5,seed=1), lookahead=2)", {"ppo": 9}))
+    assert longer == PolicyName.parse("rollout(ppo(steps=9,seed=1), lookahead=2)")

@@ -1,4 +1,4 @@
-"""`netrollout evaluate`: one policy on one system."""
+"""`netrollout evaluate` and `netrollout compare`: one policy, or several on the same episodes."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from netrollout.cli.common import (
     working,
     write_json,
 )
+from netrollout.types import InputError
 
 if TYPE_CHECKING:
     from netrollout.evaluate import Estimate
@@ -92,3 +93,31 @@ def evaluate(
     printer(json).print(table)
     write_json(json, {"schema": 1, "system": system, "policy": name, "options": parse_settings(settings),
                       "seeds": list(range(seeds)), "values": records(system, found, seeds)})  # fmt: skip
+
+
+def compare(
+    system: System,
+    policies: Annotated[list[str], typer.Argument(metavar="POLICY POLICY ...", help="The first is the reference.")],
+    settings: Settings = None,
+    seeds: Seeds = 20,
+    json: JsonFile = None,
+    load: Load = None,
+) -> None:
+    """Compare policies on paired episodes; differences are against the first."""
+    if len(policies) < 2:
+        raise InputError(f"compare needs at least two policies; got {policies[0]!r} only")
+    names, judgement = judged(system, policies, settings, seeds)
+    parts = [estimates(judgement, row) for row in range(len(names))]
+    measures = [name for name in ("mean_reward", "violation") if name in parts[0]]
+    table = Table("policy", "return", f"return - that of {names[0]}", *measures,
+                  title=f"{system}, {seeds} paired episodes, 95 % intervals", caption=planned(names))  # fmt: skip
+    record = {}
+    for row, name in enumerate(names):
+        difference = judgement.estimate("return", row, minus=0)
+        table.add_row(name, show(parts[row]["return"]), show(difference) if row else "",
+                      *(show(parts[row][measure]) for measure in measures))  # fmt: skip
+        paired = estimate_record(difference, "reward", f"paired, {HOW.format(n=seeds)}")
+        record[name] = records(system, parts[row], seeds) | {"difference": paired}
+    printer(json).print(table)
+    write_json(json, {"schema": 1, "system": system, "reference": names[0], "policies": record,
+                      "options": parse_settings(settings), "seeds": list(range(seeds))})  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from netrollout import __version__
-from netrollout.cli import adapt, compare, data, evaluate, export, policies, serverless, systems, testbed, train
+from netrollout.cli import adapt, data, evaluate, export, policies, serverless, systems, testbed, train
 from netrollout.types import InputError
 
 app = typer.Typer(name="netrollout", no_args_is_help=True, pretty_exceptions_enable=False)
@@ -33,7 +33,7 @@ def _about(
 app.command("systems")(systems.systems)
 app.command("policies")(policies.policies)
 app.command("evaluate")(evaluate.evaluate)
-app.command("compare")(compare.compare)
+app.command("compare")(evaluate.compare)
 app.command("adapt")(adapt.adapt)
 app.command("train")(train.train)
 app.add_typer(data.app, name="data")

@@ -8,14 +8,14 @@ Batch letters: R trainings, N judgements, F families, E episodes of each.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from joblib import Parallel, delayed
 
 from netrollout.learn import Bins, Curve, LearnedTable, learner, learning_curve, recipe
+from netrollout.policies import PolicyName
 from netrollout.studies.farm_play import disturbances, play
 from netrollout.systems.serverless.realise import farm_model, farm_plant
 from netrollout.types import Floats, InputError, Ints, Policy
@@ -30,17 +30,19 @@ def sized(name: str, lengths: Mapping[str, int]) -> str:
     --------
     >>> sized("rollout(sarsa)", {"sarsa": 300})
     'rollout(sarsa(episodes=300))'
-    >>> sized("dqn(published=true)", {"dqn": 4000})
-    'dqn(steps=4000, published=true)'
+    >>> sized("dqn(steps=9,published=true)", {"dqn": 4000})
+    'dqn(steps=4000,published=true)'
     """
-    for kind, length in lengths.items():
-        unit = recipe(kind).unit
-        name = re.sub(
-            rf"\b{kind}\b(?:\(([^()]*)\))?",
-            lambda m, text=f"{kind}({unit}={length}": f"{text}, {m[1]})" if m[1] else f"{text})",  # type: ignore[misc]
-            name,
-        )
-    return name
+    return str(_lengthened(PolicyName.parse(name), lengths))
+
+
+def _lengthened(name: PolicyName, lengths: Mapping[str, int]) -> PolicyName:
+    inner = name.inner and _lengthened(name.inner, lengths)
+    if name.head not in lengths:
+        return replace(name, inner=inner)
+    unit = recipe(name.head).unit
+    kept = tuple(option for option in name.options if option[0] != unit)
+    return replace(name, inner=inner, options=((unit, str(lengths[name.head])), *kept))
 
 
 @dataclass(frozen=True, eq=False)
