@@ -147,8 +147,8 @@ if "pilot.6" not in results.record["values"] or "pilot.5" not in results.record[
 _ = results.finding(
     "pilot",
     {"pilot.6 < 0.02 and pilot.5 > 0.05":
-     "Live, six workers keep {pilot.6:.1%} late and five {pilot.5:.1%}: below the largest setting no constant meets the objective."},
-    "Live, six workers keep {pilot.6:.1%} late and five {pilot.5:.1%}.",
+     "Live, six workers keep {pilot.6:.1%:bare} late and five {pilot.5:.1%:bare}: below the largest setting no constant meets the objective."},
+    "Live, six workers keep {pilot.6:.1%:bare} late and five {pilot.5:.1%:bare}.",
 )  # fmt: skip
 
 # %% [markdown]
