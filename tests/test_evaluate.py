@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netrollout.evaluate import bootstrap, resolution, simulate, t_interval
+from netrollout.evaluate import bootstrap, cvar, resolution, simulate, t_interval
 from netrollout.policies import RandomPolicy, TablePolicy
 from netrollout.seeding import spawn
 from netrollout.systems.toy import Walk
@@ -119,3 +119,11 @@ def test_the_resolution_is_a_difference_that_is_told_four_times_in_five():
 def test_the_resolution_counts_one_degree_of_freedom_less():
     # of 0 and 2: standard error 1, with t(1) = 12.706 for the interval and 1.376 for the power
     assert resolution(np.array([0.0, 2.0])) == pytest.approx(14.083, abs=1e-3)
+
+
+def test_a_tail_is_the_mean_of_the_worst_and_is_refused_where_these_are_too_few():
+    values = np.arange(100.0)
+    found = cvar(values, 0.05)
+    assert found.value == 2.0 and found.low <= 2.0 <= found.high
+    with pytest.raises(InputError, match=r"CVaR at 0.01: 1 of 100 episodes .* expected 5 or more, which takes 500"):
+        cvar(values, 0.01)

@@ -15,6 +15,8 @@ from netrollout import batch
 from netrollout.seeding import spawn
 from netrollout.types import Floats, InputError, Policy, State, System
 
+TAIL = 5  # worst episodes from which a mean of them is reported
+
 
 @dataclass(frozen=True)
 class Episodes:
@@ -228,6 +230,33 @@ def resolution(differences: Floats, level: float = 0.95, power: float = 0.8) -> 
     free = len(means) - 1
     told = stdtrit(free, (1 + level) / 2) + stdtrit(free, power)
     return float(told * means.std(ddof=1) / np.sqrt(len(means)))
+
+
+def cvar(values: Floats, share: float, level: float = 0.95) -> Estimate:
+    """Return the mean of the worst episodes (conditional value at risk) with its bootstrap interval.
+
+    Parameters
+    ----------
+    values : (N,) float64
+        One return per episode.
+    share : float
+        Of the episodes, between 0 and 1; their number is rounded down.
+    level : float
+        Coverage of the interval.
+
+    Raises
+    ------
+    InputError
+        If the worst are fewer than `TAIL`: their mean would be luck.
+    """
+    worst = int(len(values) * share + 1e-9)
+    if worst < TAIL:
+        least = int(np.ceil(TAIL / share)) if 0.0 < share <= 1.0 else 0
+        raise InputError(
+            f"CVaR at {share:.2g}: {worst} of {len(values)} episodes are the worst ones; expected {TAIL} or more, "
+            f"which takes {least} episodes"
+        )
+    return bootstrap(values, lambda samples: np.partition(samples, worst - 1, axis=1)[:, :worst].mean(axis=1), level)
 
 
 def _mean(samples: Floats) -> Floats:

@@ -10,7 +10,9 @@ from netrollout.evaluate import simulate
 from netrollout.makers import Worlds, make_policy
 from netrollout.rollout.truncated import feasible_actions
 from netrollout.seeding import spawn
+from netrollout.studies import static_allocation as static
 from netrollout.systems.allocation.dynamics import TOP, Allocation
+from netrollout.systems.allocation.prices import price_bound
 from netrollout.systems.allocation.realise import Log, collect, learned
 from netrollout.systems.allocation.rules import (
     DominantShare,
@@ -26,6 +28,9 @@ from netrollout.systems.allocation.rules import (
 from netrollout.types import InputError
 
 HOLD = np.full((1, 5), 2)
+
+
+MEANS = (58.0, 56.9, 53.4)  # shaped returns: optimum, greedy on what is seen, even split
 
 
 def one(system, slots, **fields):
@@ -198,3 +203,48 @@ def test_bad_names_are_refused_in_one_line(name, message):
 def test_what_cannot_be_is_refused(change, message):
     with pytest.raises(InputError, match=message):
         replace(Allocation(), **change)
+
+
+def test_prices_of_resources_bound_every_policy_and_come_down():
+    small = replace(Allocation(), capacity=(4.0, 4.0, 4.0), start=(1,) * 5, most=(10,) * 5, bound=(3,) * 5)
+    free, priced = price_bound(small, 1)[0], price_bound(small, 12)[0]
+    rules = (Lp(small, 4), Proportional(small), DominantShare(small))
+    assert max(run(small, rule, range(2000, 2006)).mean() for rule in rules) < priced < free
+
+
+def test_where_there_is_enough_the_price_is_nothing():
+    ample = replace(Allocation(), capacity=(100.0,) * 3, most=(6,) * 5, bound=(3,) * 5)
+    bound, prices = price_bound(ample, 3)
+    assert (prices == 0.0).all() and bound == pytest.approx(price_bound(ample, 1)[0])
+    assert bound > run(ample, Proportional(ample), range(2000, 2010)).mean()
+
+
+# The published problem
+
+
+def test_greedy_that_knows_costs_and_priorities_is_the_optimum_of_the_published_problem():
+    family = [static.instance(k) for k in range(100)]
+    known = np.array([static.reward(static.greedy_shares(one, one.cost, one.priority), one)[0] for one in family])
+    assert known == pytest.approx([static.best_shares(one)[1] for one in family], abs=1e-9)
+    returns = {
+        "optimum": [static.shaped_return(static.best_shares(one)[0], one) for one in family],
+        "seen": [static.shaped_return(static.greedy_shares(one), one) for one in family],
+        "split": [static.shaped_return(np.tile(one.there / 5, (5, 1)), one) for one in family],
+    }
+    means = {name: np.mean(values) for name, values in returns.items()}
+    assert means == pytest.approx({"optimum": MEANS[0], "seen": MEANS[1], "split": MEANS[2]}, rel=0.02)
+    assert static.shaped_return(np.zeros((5, 3)), family[0]) == 0.0
+
+
+def test_an_excess_piles_up_in_the_published_return():
+    one = static.instance(0)
+    value, excess = static.reward(np.ones((5, 3)), one)
+    assert excess == pytest.approx(((5.0 - one.there) ** 2).sum())
+    assert static.shaped_return(np.ones((5, 3)), one) < 100.0 * value < -1e4
+
+
+def test_resources_held_are_the_same_bit_by_bit_for_one_lane_and_for_many():
+    system = Allocation()
+    slots = spawn(0).integers(TOP + 1, size=(50, 5))
+    assert np.array_equal(system.held(slots), (slots[:, :, None] * system.bundles).sum(axis=1))
+    assert np.array_equal(system.held(slots)[7], system.held(slots[7:8])[0])

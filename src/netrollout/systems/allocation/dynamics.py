@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import poisson
 
+from netrollout.systems.compiled import compiled
 from netrollout.types import Bools, Floats, InputError, Ints, Step
 
 DAY = 96  # cycles
@@ -159,7 +160,8 @@ class Allocation:
 
     def held(self, slots: Floats | Ints) -> Floats:
         """Return the resources (B, R) that slots (B, N) hold; the same bit by bit for one lane and for many."""
-        total: Floats = (np.asarray(slots)[:, :, None] * self.bundles).sum(axis=1)
+        total = np.zeros((len(slots), len(self.capacity)))
+        hold(np.asarray(slots, dtype=np.float64), self.bundles, total)
         return total
 
     def transition(self, x: AllocationState, u: Ints, w: Floats) -> Step:
@@ -168,10 +170,11 @@ class Allocation:
         wish, limit = np.clip(x.slots + np.asarray(u) - REACH, 0, TOP), self.limits(x)
         asked = self.held(wish)
         over: Floats = np.maximum(asked - limit - ROUND, 0.0)
-        share = np.where(self.bundles > 0.0, np.minimum(limit / np.maximum(asked, ROUND), 1.0)[:, None], 1.0).min(
-            axis=2
-        )
-        slots = np.where((over > 0.0).any(axis=1, keepdims=True), np.floor(wish * share + ROUND), wish).astype(np.int64)
+        slots, cut = wish.astype(np.int64), (over > 0.0).any(axis=1)
+        if cut.any():
+            there = np.minimum(limit[cut] / np.maximum(asked[cut], ROUND), 1.0)
+            share = np.where(self.bundles > 0.0, there[:, None], 1.0).min(axis=2)
+            slots[cut] = np.floor(wish[cut] * share + ROUND)
         burst = shifted(x.burst, w[:, :n], self.burst)
         cell = (w[:, n : 2 * n] * CELLS).astype(np.int64)
         came = self.quantiles[x.phase[:, None], np.arange(n), burst, cell]
@@ -234,3 +237,12 @@ class Allocation:
 def shifted(events: Ints, u: Floats, law: tuple[float, float]) -> Ints:
     """Return which events go on or begin, for uniforms u of the same shape."""
     return np.where(events > 0, u >= law[1], u < law[0]).astype(np.int64)
+
+
+@compiled()
+def hold(slots, bundles, total):  # type: ignore[no-untyped-def]
+    """Add the resources that slots (B, N) float64 hold to a total (B, R), in place."""
+    for lane in range(len(slots)):
+        for i in range(slots.shape[1]):
+            for r in range(bundles.shape[1]):
+                total[lane, r] += slots[lane, i] * bundles[i, r]

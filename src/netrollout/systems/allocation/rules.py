@@ -22,6 +22,7 @@ from scipy.optimize import linprog
 from netrollout.batch import BatchPolicy
 from netrollout.seeding import spawn
 from netrollout.systems.allocation.dynamics import REACH, ROUND, TOP, Allocation, AllocationState
+from netrollout.systems.compiled import compiled
 from netrollout.types import Floats, InputError, Ints
 
 CALIBRATION = range(5000, 5016)  # seeds of the days on which statics are compared; no judged day is among them
@@ -64,9 +65,22 @@ class Rule(BatchPolicy):
 
 def added(system: Allocation, slots: Ints, limit: Floats, service: Ints, wanted: NDArray[np.bool_]) -> Ints:
     """Return slots (B, N) with one more of a service (B,), where it is wanted and fits."""
-    more = slots + (np.arange(slots.shape[1]) == service[:, None])
-    fits = wanted & (system.held(more) <= limit + ROUND).all(axis=1)
-    return np.where(fits[:, None], more, slots)
+    more = slots.copy()
+    add_one(more, limit + ROUND, service, wanted, system.bundles)
+    return more
+
+
+@compiled()
+def add_one(slots, limit, service, wanted, bundles):  # type: ignore[no-untyped-def]
+    """Add one slot of a service (B,) to slots (B, N), in place, where it is wanted (B,) and within limits (B, R)."""
+    for lane in range(len(slots)):
+        fits = wanted[lane]
+        for r in range(bundles.shape[1]):
+            total = 0.0
+            for i in range(len(bundles)):
+                total += (slots[lane, i] + (i == service[lane])) * bundles[i, r]
+            fits = fits and total <= limit[lane, r]
+        slots[lane, service[lane]] += fits
 
 
 def whole(system: Allocation, rates: Floats, limit: Floats) -> Ints:
