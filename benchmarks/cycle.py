@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.clock import Row
 from netrollout.adapt import Record, run
-from netrollout.catalog import closed_loop
+from netrollout.loop import ClosedLoop, make_loop
 
 SCENARIOS = ("S2", "S3")
 POLICY = "rollout"
@@ -26,7 +26,7 @@ def cycle(repetitions: int | None) -> list[Row]:
 
 
 def _scenario(name: str, repetitions: int) -> list[Row]:
-    loop = closed_loop.make_loop(name)
+    loop = make_loop(name)
     walk = partial(_walked, loop)
     walk(0)
     runs = [walk(seed) for seed in range(repetitions)]
@@ -35,9 +35,8 @@ def _scenario(name: str, repetitions: int) -> list[Row]:
     return [*parts, named(f"{name}: all computing of a cycle", ours=[_mean(run, PARTS) for run in runs])]
 
 
-def _walked(loop: closed_loop.Loop, seed: int) -> list[Record]:
-    plant = closed_loop.simulated(loop, CHANGE_AT, seed)
-    return run(plant, closed_loop.controller(loop, POLICY, seed=seed, change_at=CHANGE_AT), CYCLES)
+def _walked(loop: ClosedLoop, seed: int) -> list[Record]:
+    return run(loop.simulated(CHANGE_AT, seed), loop.controller(POLICY, seed=seed, change_at=CHANGE_AT), CYCLES)
 
 
 def _mean(records: list[Record], parts: tuple[str, ...]) -> float:

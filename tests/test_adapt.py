@@ -2,39 +2,26 @@
 
 import gzip
 import json
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from netrollout.adapt import (
-    PLANS,
-    Controller,
-    Explorer,
-    Follow,
-    Hpa,
-    Journal,
-    Planner,
-    RecordedPlant,
-    Relearned,
-    Sight,
-    SimulatedPlant,
-    Window,
-    best_setting,
-    held_rewards,
-    read_journal,
-    replay,
-    run,
-    safe_actions,
-)
+from netrollout.adapt import Controller, Journal, read_journal, replay, run
 from netrollout.adapt.measures import fraction, recovered, recovered_bound, worth
-from netrollout.adapt.physics import curves
-from netrollout.adapt.relearn import KEEP
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
+from netrollout.makers import Worlds, make_policy, policy_table
 from netrollout.models import Queueing
 from netrollout.models.drift import make_detector
 from netrollout.models.queueing import Parameters
+from netrollout.systems.mesh.autoscaler import Autoscaler
 from netrollout.systems.mesh.dynamics import Control, Mesh, MeshState, Objective, ResponseTable
+from netrollout.systems.mesh.explore import Cautious, Explorer, Retraining, fresh, safe_actions
+from netrollout.systems.mesh.physics import curves
+from netrollout.systems.mesh.plants import KINDS, RecordedPlant, SimulatedPlant, Window, line_of, window_of
+from netrollout.systems.mesh.policies import best_static, process
+from netrollout.systems.mesh.relearn import KEEP, Relearned
 from netrollout.types import InputError
 
 BOUND = 0.1  # s
@@ -56,27 +43,28 @@ def mesh():
     return world()
 
 
-@pytest.fixture
-def planner(mesh):
-    return Planner(mesh)
-
-
 def at(mesh, *setting):
     return MeshState(np.array([setting]), np.array([0]))
 
 
-def loop(mesh, plan="rollout", rule=None, training=0, explore="none", seed=0, threshold=8.0):
-    planner = Planner(mesh)
-    detector = make_detector("page-hinkley", threshold)
-    return Controller(Relearned(mesh), detector, planner, planner.base(mesh), plan, Explorer(explore, seed), rule,
-                      training)  # fmt: skip
+def plan(name, mesh, model):
+    return make_policy(name, Worlds(mesh, model, mesh))
 
 
-def resting(controller):
-    setting = np.array([2, 4])
+def loop(mesh, name="parallel(optimal)", rule=None, training=0, explorer=None, threshold=8.0, setting=None):
+    relearned = Relearned(mesh, resting=resting(mesh) if setting is None else setting)
+    way = fresh(partial(plan, name, mesh))
+    if training:
+        way = Retraining(relearned, partial(plan, name, mesh), partial(plan, "optimal", mesh), training)
+    told = None if rule is None else lambda cycle: mesh
+    made = Cautious(relearned, way, explorer) if rule is None else lambda model, cycle: plan(rule, mesh, model)
+    return Controller(relearned, [make_detector("page-hinkley", threshold)], made, told)
+
+
+def resting(mesh):
+    base, setting = plan("optimal", mesh, mesh), np.array([2, 4])
     for _ in range(10):
-        x = MeshState(setting[None], np.array([0]))
-        setting = setting + controller.planner.actions[controller.base[int(controller.mesh.index(x)[0])]] - 1
+        setting = setting + base.predict(mesh.observe(at(mesh, *setting)))[0][0] - 1
     return setting
 
 
@@ -104,13 +92,13 @@ def test_the_change_strikes_in_its_cycle_and_the_expected_reward_tells(mesh):
     plant = changing(mesh, [1, 1], change_at=2)
     expected = [plant.act(np.array([1, 1])).expected for _ in range(4)]
     g = int(mesh.index(at(mesh, 1, 1))[0])
-    before, after = held_rewards(mesh)[g], held_rewards(world(scale=1.8))[g]
+    before, after = mesh.held_rewards()[g], world(scale=1.8).held_rewards()[g]
     assert expected == pytest.approx([before, before, after, after])
 
 
 def test_held_rewards_are_the_expected_rewards_of_holding(mesh):
-    stay = int(np.flatnonzero((Planner(mesh).actions == 1).all(axis=1))[0])
-    assert held_rewards(mesh) == pytest.approx(MDP.from_system(mesh).reward[:, stay])
+    stay = 4  # of the nine joint actions
+    assert mesh.held_rewards() == pytest.approx(MDP.from_system(mesh).reward[:, stay])
 
 
 def test_a_recorded_plant_answers_with_its_windows_in_order_and_begins_again(mesh):
@@ -118,8 +106,8 @@ def test_a_recorded_plant_answers_with_its_windows_in_order_and_begins_again(mes
     d = np.arange(1.0, len(grid) + 1)[:, None]
     plant = RecordedPlant(mesh, grid, d, np.array([0, 0]))
     assert [plant.act(np.array([1, 1])).d[0] for _ in range(3)] == [1.0, 2.0, 1.0]
-    assert plant.act(np.array([1, 2])).d[0] == 3.0
-    assert plant.state.setting.tolist() == [[0, 1]]
+    last = plant.act(np.array([1, 2]))
+    assert last.d[0] == 3.0 and last.setting.tolist() == [0, 1]
 
 
 def test_a_trace_with_a_hole_is_refused(mesh):
@@ -141,7 +129,7 @@ def test_what_is_met_after_an_alarm_moves_neighbours_more_than_distant_configura
     relearned = Relearned(mesh)
     old = np.exp(np.log(mesh.response.windows[0]).mean(axis=0))
     for _ in range(10):
-        relearned.learn(0, 2.0 * old, relearned.residual(0, 2.0 * old))
+        relearned.take(0, 2.0 * old, relearned.residual(0, 2.0 * old))
     relearned.change()
     total = np.log(relearned.table().windows).mean(axis=1)[:, 0] - np.log(mesh.response.windows).mean(axis=1)[:, 0]
     assert total[0] == pytest.approx(np.log(2.0), abs=0.15)
@@ -152,7 +140,7 @@ def test_every_window_makes_the_old_ones_count_less(mesh):
     relearned = Relearned(mesh)
     shares = []
     for _ in range(KEEP + 10):
-        relearned.learn(4, np.array([7.0]), 0.0)
+        relearned.take(4, np.array([7.0]), 0.0)
         shares.append(np.isclose(relearned.table().windows[4], 7.0).mean())
     assert all(a <= b for a, b in pairwise(shares)) and shares[-1] > 0.6
     assert shares[KEEP - 1] == shares[-1], "the newest windows are kept, and no more"
@@ -161,7 +149,7 @@ def test_every_window_makes_the_old_ones_count_less(mesh):
 def test_of_the_kept_windows_only_those_since_the_change_outlive_an_alarm(mesh):
     relearned = Relearned(mesh)
     for z in (0.0, 0.0, 0.0, 3.0, 3.0):
-        relearned.learn(2, np.array([0.2]), z)
+        relearned.take(2, np.array([0.2]), z)
     relearned.change()
     assert relearned.alarms == 1
     assert [len(kept) for kept in relearned._kept] == [0, 0, 2] + [0] * 12
@@ -172,7 +160,7 @@ def test_residuals_have_unit_variance_where_nothing_changed(mesh):
     for u in rng.random(400):
         d = mesh.response(np.array([5]), np.array([u]))[0]
         z.append(relearned.residual(5, d))
-        relearned.learn(5, d, z[-1])
+        relearned.take(5, d, z[-1])
     assert np.mean(z) == pytest.approx(0.0, abs=0.15) and np.std(z) == pytest.approx(1.0, abs=0.15)
 
 
@@ -203,7 +191,7 @@ def test_a_formula_tells_from_two_places_what_the_change_does_everywhere(mesh, f
     relearned, rng = Relearned(before, curves(formula, before)), np.random.default_rng(1)
     for grid in [0] * 8 + [12] * 8:  # all on node 2, all on node 1
         d = after.response(np.array([grid]), rng.random(1))[0]
-        relearned.learn(grid, d, 3.0)
+        relearned.take(grid, d, 3.0)
     relearned.change()
     error = np.log(relearned.table().windows).mean(axis=1) - np.log(after.response.windows).mean(axis=1)
     blind = np.log(before.response.windows).mean(axis=1) - np.log(after.response.windows).mean(axis=1)
@@ -219,32 +207,36 @@ def test_a_formula_that_was_not_fitted_is_refused(mesh):
 # -- plans
 
 
-def test_a_planner_makes_the_process_that_enumeration_makes(mesh, planner):
+def test_only_rewards_are_made_anew_for_another_response_on_a_grid(mesh):
     other = world(scale=1.8)
-    made, whole = planner.process(other), MDP.from_system(other)
+    made, whole = process(other), MDP.from_system(other)
     assert made.reward == pytest.approx(whole.reward)
-    assert (made.transition != whole.transition).nnz == 0
+    assert abs(made.transition - whole.transition).max() < 1e-12
 
 
-def test_parallel_rollout_is_nowhere_worse_than_its_bases_and_dp_is_best(mesh, planner):
-    after = world(scale=1.8)
-    base, mdp = planner.base(mesh), planner.process(after)
-    value = {name: evaluate_policy(mdp, planner.plan(name, after, base).table).value for name in PLANS}
-    assert (value["rollout"] >= np.maximum(value["base"], value["walk"]) - 1e-9).all()
-    assert (value["rollout-1"] >= value["base"] - 1e-9).all()
-    assert value["dp"] == pytest.approx(policy_iteration(mdp).value)
-    assert value["base"] == pytest.approx(evaluate_policy(mdp, base).value)
+def test_parallel_rollout_is_nowhere_worse_than_its_bases_and_retraining_is_best(mesh):
+    after, names = world(scale=1.8), ("optimal", "walk(static)", "parallel(optimal)", "rollout(optimal)")
+    mdp = process(after)
+    value = {name: evaluate_policy(mdp, plan(name, mesh, after).table).value for name in names}
+    assert (value["parallel(optimal)"] >= np.maximum(value["optimal"], value["walk(static)"]) - 1e-9).all()
+    assert (value["rollout(optimal)"] >= value["optimal"] - 1e-9).all()
+    best = evaluate_policy(mdp, plan("retrain(optimal)", mesh, after).table).value
+    assert best == pytest.approx(policy_iteration(mdp).value)
+
+
+def test_a_name_means_in_the_loop_what_it_means_everywhere(mesh):
+    for name in ("optimal", "walk(static)", "rollout(optimal)", "parallel(optimal)"):
+        table = policy_table(name, Worlds(mesh, mesh, mesh))
+        for grid in range(mesh.n_states):
+            setting = mesh.states().setting[grid]
+            u = loop(mesh, name, setting=setting).decide()
+            assert np.ravel_multi_index(tuple(u), (3, 3)) == table[grid]
 
 
 def test_the_best_setting_is_the_one_that_pays_most(mesh):
     after = world(scale=1.8)
-    place = int(after.index(MeshState(best_setting(after)[None], np.array([0])))[0])
-    assert place == int(held_rewards(after).argmax())
-
-
-def test_an_unknown_plan_is_named(mesh, planner):
-    with pytest.raises(InputError, match="unknown plan 'rolllout'; known: base, walk, dp, rollout-1, rollout"):
-        planner.plan("rolllout", mesh, planner.base(mesh))
+    place = int(after.index(MeshState(best_static(after)[None], np.array([0])))[0])
+    assert place == int(after.held_rewards().argmax())
 
 
 # -- exploration
@@ -274,7 +266,7 @@ def test_epsilon_explores_as_often_as_it_says_and_says_so():
 def test_optimism_believes_what_has_not_been_met_to_be_better(mesh):
     relearned = Relearned(mesh)
     for _ in range(20):
-        relearned.learn(0, np.exp(np.log(mesh.response.windows[0]).mean(axis=0)), 0.0)
+        relearned.take(0, np.exp(np.log(mesh.response.windows[0]).mean(axis=0)), 0.0)
     hoped = relearned.mean - Explorer("optimism").shift(relearned, 0)
     assert (hoped[1:] > hoped[0]).all()
 
@@ -293,9 +285,13 @@ def test_an_unknown_exploration_is_named():
 # -- strategies
 
 
-def seen(mesh, busy, level):
-    setting = np.array([1, level])
-    return Sight(int(mesh.index(at(mesh, 1, level))[0]), setting, Window(setting, 0, np.array([0.1]), busy=busy))
+def autoscaled(mesh, level, busys, routing=1, window=12):
+    """Return what the autoscaler does at a setting with each share of busy time, (n, 2)."""
+    seen = [None]
+    hpa, setting = Autoscaler(mesh, 0.5, routing, lambda: seen[-1], window=window), np.array([1, level])
+    for busy in busys:
+        seen.append(Window(setting, 0, np.array([0.1]), busy=busy))
+        yield hpa.predict(mesh.observe(at(mesh, 1, level)))[0][0].tolist()
 
 
 @pytest.mark.parametrize(
@@ -309,19 +305,17 @@ def seen(mesh, busy, level):
         (float("nan"), 2, 0),
     ],
 )
-def test_the_autoscaler_follows_kubernetes_algorithm(mesh, planner, busy, level, move):
-    u = planner.actions[Hpa(mesh, target=0.5, routing=1, window=1).act(seen(mesh, busy, level))]
-    assert u.tolist() == [1, 1 + move]
+def test_the_autoscaler_follows_kubernetes_algorithm(mesh, busy, level, move):
+    assert list(autoscaled(mesh, level, [busy], window=1)) == [[1, 1 + move]]
 
 
-def test_the_autoscaler_waits_before_it_scales_down(mesh, planner):
-    hpa = Hpa(mesh, target=0.5, routing=1, window=3)
-    moves = [planner.actions[hpa.act(seen(mesh, busy, 2))][1] - 1 for busy in (0.5, 0.1, 0.1, 0.1)]
+def test_the_autoscaler_waits_before_it_scales_down(mesh):
+    moves = [u[1] - 1 for u in autoscaled(mesh, 2, (0.5, 0.1, 0.1, 0.1), window=3)]
     assert moves == [0, 0, 0, -1]
 
 
-def test_the_autoscaler_walks_to_the_routing_weight_that_it_was_tuned_with(mesh, planner):
-    actions = [planner.actions[Hpa(mesh, 0.5, routing).act(seen(mesh, 0.5, 1))].tolist() for routing in (0, 1, 2)]
+def test_the_autoscaler_walks_to_the_routing_weight_that_it_was_tuned_with(mesh):
+    actions = [next(autoscaled(mesh, 1, [0.5], routing)) for routing in (0, 1, 2)]
     assert actions == [[0, 1], [1, 1], [2, 1]]
 
 
@@ -330,35 +324,34 @@ def test_the_autoscaler_walks_to_the_routing_weight_that_it_was_tuned_with(mesh,
 
 def test_the_loop_notices_the_change_and_moves_where_the_bound_holds_again(mesh):
     brain = loop(mesh)
-    plant = changing(mesh, resting(brain))
+    plant = changing(mesh, resting(mesh))
     records = run(plant, brain, 120)
     alarms = [record.cycle for record in records if record.alarm]
     assert alarms and 40 <= alarms[0] < 60
     gained = np.array([record.window.expected for record in records])
-    assert gained[100:].mean() > held_rewards(world(scale=1.8)).max() - 0.05
-    still = run(changing(mesh, resting(brain)), loop(mesh, rule=Follow(brain.base)), 120)
+    assert gained[100:].mean() > world(scale=1.8).held_rewards().max() - 0.05
+    still = run(changing(mesh, resting(mesh)), loop(mesh, rule="optimal"), 120)
     assert gained[40:].mean() > np.mean([record.window.expected for record in still[40:]]) + 0.1
 
 
 def test_a_record_tells_each_step_and_its_time(mesh):
-    record = run(changing(mesh, [1, 1]), loop(mesh), 2)[1]
+    record = run(changing(mesh, [1, 1]), loop(mesh, setting=[1, 1]), 2)[1]
     assert record.cycle == 1 and set(record.seconds) == {"detect", "refit", "tabulate", "plan"}
     assert all(0 < seconds < 0.25 for seconds in record.seconds.values())
-    assert record.predicted.shape == (1,) and np.isfinite(record.residual)
+    assert record.predicted.shape == (1,) and np.isfinite(record.residuals).all()
 
 
 def test_a_window_that_is_not_usable_teaches_nothing(mesh):
-    brain = loop(mesh)
-    brain.decide(at(mesh, 1, 1))
+    brain = loop(mesh, setting=[1, 1])
+    brain.decide()
     brain.learn(Window(np.array([1, 1]), 0, np.array([4.0]), usable=False))
-    assert brain.relearned.table().windows == pytest.approx(mesh.response.windows)
+    assert brain.relearner.table().windows == pytest.approx(mesh.response.windows)
     assert brain.cycle == 1
 
 
 def test_the_operating_region_is_not_left_knowingly(mesh):
     heavy = world(scale=4.0)  # much of the grid lies beyond the limit
-    brain = loop(heavy, explore="epsilon")
-    brain.explorer = Explorer("epsilon", seed=0, epsilon=1.0)
+    brain = loop(heavy, explorer=Explorer("epsilon", seed=0, epsilon=1.0), setting=[2, 4])
     records = run(SimulatedPlant(heavy, heavy, 10**6, np.array([2, 4]), 0), brain, 60)
     limit = 4.0 * BOUND
     assert max(record.predicted[0] for record in records) <= limit
@@ -366,10 +359,10 @@ def test_the_operating_region_is_not_left_knowingly(mesh):
 
 
 def test_a_retrained_policy_is_in_force_only_when_its_training_is_over(mesh):
-    brain = loop(mesh, plan="dp", training=15)
-    records = run(changing(mesh, resting(brain), change_at=20), brain, 80)
+    brain = loop(mesh, "retrain(optimal)", training=15)
+    records = run(changing(mesh, resting(mesh), change_at=20), brain, 80)
     alarm = next(record.cycle for record in records if record.alarm)
-    rest = resting(brain).tolist()
+    rest = resting(mesh).tolist()
     assert all(record.window.setting.tolist() == rest for record in records[: alarm + 15])
     assert any(record.window.setting.tolist() != rest for record in records[alarm + 15 :])
 
@@ -382,12 +375,12 @@ def header(mesh):
 
 
 def logged(file, mesh, cycles, resume):
-    brain = loop(mesh, explore="epsilon", seed=5)
-    with Journal(file, header(mesh), resume) as journal:
-        x = replay(brain, journal.cycles, MeshState(resting(brain)[None], np.array([0])))
-        plant = changing(mesh, x.setting[0], change_at=10, cycle=len(journal.cycles))
+    brain, plant = loop(mesh, explorer=Explorer("epsilon", 5)), changing(mesh, resting(mesh), change_at=10)
+    with Journal(file, header(mesh), resume, KINDS) as journal:
+        replay(brain, [(line["action"], window_of(line, mesh)) for line in journal.cycles], plant)
         for _ in range(len(journal.cycles), cycles):
-            journal.add(brain.step(plant), plant.state, NAMES)
+            record = brain.step(plant)
+            journal.add(record, line_of(record, NAMES))
     return [{k: v for k, v in line.items() if k not in ("time", "seconds")} for line in read_journal(file)[1]]
 
 
@@ -403,22 +396,23 @@ def test_a_log_that_was_cut_off_is_gone_on_with_without_gap_or_repetition(tmp_pa
 
 def test_every_cycle_is_on_disk_before_the_next_begins(tmp_path, mesh):
     brain, file = loop(mesh), tmp_path / "log.jsonl"
-    plant = changing(mesh, resting(brain))
-    with Journal(file, header(mesh), False) as journal:
-        journal.add(brain.step(plant), plant.state, NAMES)
+    plant = changing(mesh, resting(mesh))
+    with Journal(file, header(mesh), False, KINDS) as journal:
+        record = brain.step(plant)
+        journal.add(record, line_of(record, NAMES))
         assert len(file.read_text().splitlines()) == 2
         assert json.loads(file.read_text().splitlines()[1])["setting"].keys() == set(NAMES)
 
 
 def test_another_run_is_not_gone_on_with(tmp_path, mesh):
     file = tmp_path / "log.jsonl"
-    Journal(file, header(mesh), False).__exit__(None, None, None)
+    Journal(file, header(mesh), False, KINDS).__exit__(None, None, None)
     with pytest.raises(InputError, match="was made with seed=3, not 4"):
-        Journal(file, {**header(mesh), "seed": 4}, True)
+        Journal(file, {**header(mesh), "seed": 4}, True, KINDS)
     with pytest.raises(InputError, match="exists: resume it, or give another name"):
-        Journal(file, header(mesh), False)
+        Journal(file, header(mesh), False, KINDS)
     with pytest.raises(InputError, match="does not exist: there is nothing to go on with"):
-        Journal(tmp_path / "other.jsonl", header(mesh), True)
+        Journal(tmp_path / "other.jsonl", header(mesh), True, KINDS)
 
 
 def test_a_compressed_log_reads_as_the_plain_one(tmp_path, mesh):

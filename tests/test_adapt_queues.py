@@ -3,17 +3,24 @@
 import numpy as np
 import pytest
 
-from netrollout.adapt.queues import STREAMS, QueueController, QueueWindow, RelearnedQueues, window_of_cycle
+from netrollout.adapt import Controller
 from netrollout.models.drift import make_detector
 from netrollout.systems.queues.dynamics import CYCLE, Pattern, QueueMesh
+from netrollout.systems.queues.plants import QueueWindow, window_of_step
 from netrollout.systems.queues.policies import Hold
+from netrollout.systems.queues.relearn import STREAMS, RelearnedQueues
 
 KNOWN = QueueMesh(pattern=Pattern(enter=0.0), law="exponential")
 
 
+def measured(phase, n, busy, load):
+    none = np.zeros(2)
+    return QueueWindow(np.array([5, 3]), np.zeros(3), load, n, busy, none, 0.0, int(n.sum()), 0.1, 0, phase=phase)
+
+
 def window(phase=0, load=22.0, demand=(0.1, 0.1), share=0.8):
     n = np.array([share, 1.0 - share]) * load * CYCLE
-    return QueueWindow(phase, n, n * np.asarray(demand), load)
+    return measured(phase, n, n * np.asarray(demand), load)
 
 
 def windows(count, seed=0, factor=(1.0, 1.0), shift=0.0, share=0.8, begin=0):
@@ -23,14 +30,16 @@ def windows(count, seed=0, factor=(1.0, 1.0), shift=0.0, share=0.8, begin=0):
         rate = float(pattern.load(np.array([phase % 96]), np.zeros(1, dtype=np.int64))[0])
         n = rng.poisson(np.array([share, 1.0 - share]) * rate * CYCLE).astype(float)
         cpu = np.array([rng.exponential(0.1 * f, int(k)).sum() for f, k in zip(factor, n, strict=True)])
-        yield QueueWindow(phase % 96, n, cpu, n.sum() / CYCLE)
+        yield measured(phase % 96, n, cpu, n.sum() / CYCLE)
 
 
 def live_through(relearned, rows, alarm=()):
     """Learn windows; the first comes with the alarms."""
     for number, row in enumerate(rows):
-        relearned.learn(row, relearned.residuals(row), tuple(alarm) if number == 0 else ())
-    return relearned.model
+        relearned.learn(row, relearned.residuals(row))
+        for stream in alarm if number == 0 else ():
+            relearned.change(stream)
+    return relearned.model()
 
 
 def test_quiet_residuals_have_mean_zero_and_at_most_unit_variance():
@@ -74,8 +83,9 @@ def test_windows_from_before_the_change_are_forgotten():
     live_through(relearned, windows(40))
     after = windows(8, seed=1, factor=(1.4, 1.4), begin=40)
     for row in after:
-        relearned.learn(row, relearned.residuals(row), ("demand_1",) if row.phase == 47 else ())
-    assert relearned.model.demand[0] == pytest.approx(0.14, rel=0.08)
+        relearned.learn(row, relearned.residuals(row))
+    relearned.change("demand_1")
+    assert relearned.model().demand[0] == pytest.approx(0.14, rel=0.08)
 
 
 def test_after_an_alarm_on_the_load_the_shift_of_the_day_is_found():
@@ -88,18 +98,18 @@ def test_after_an_alarm_on_the_load_the_shift_of_the_day_is_found():
 def test_a_plan_is_made_anew_only_where_the_model_has_moved():
     made = []
 
-    def plan(model):
+    def plan(model, cycle):
         made.append(model)
         return Hold(model, np.array([5, 3]))
 
-    detectors = {stream: make_detector("page-hinkley", 17.0) for stream in STREAMS}
-    brain = QueueController(RelearnedQueues(KNOWN), detectors, plan)
+    detectors = [make_detector("page-hinkley", 17.0) for _ in STREAMS]
+    brain = Controller(RelearnedQueues(KNOWN), detectors, plan)
     rng = np.random.default_rng(0)
     x, alarms = KNOWN.initial(rng, 1), 0
     for cycle in range(70):
         plant = QueueMesh(demand=(0.2, 0.2) if cycle >= 40 else (0.1, 0.1))
-        step = plant.step(x, brain.decide(x)[None], rng)
-        alarms += brain.learn(window_of_cycle(int(x.phase[0]), step.metrics))
+        step = plant.step(x, brain.decide()[None], rng)
+        alarms += bool(brain.learn(window_of_step(int(x.phase[0]), step))[1])
         x = step.state
     assert alarms >= 1 and made[0] == KNOWN
     assert 2 <= len(made) <= 12 and len(set(made)) >= 2

@@ -19,6 +19,7 @@ from netrollout.connect.spec import read_spec
 from netrollout.places import read_numbers
 from netrollout.policies import PolicyName
 from netrollout.store import read_arrays
+from netrollout.systems.mesh.plants import KINDS
 from netrollout.testbed import Plan
 from netrollout.traces import read_trace
 from netrollout.types import InputError
@@ -119,7 +120,7 @@ def test_the_reader_of_ones_own_trace(file, content):
 @fuzzed
 @given(content=damaged(LOG.encode()))
 def test_the_log_reader(file, content):
-    journal = judge(Journal, file(content, ".jsonl"), HEADER, True)
+    journal = judge(Journal, file(content, ".jsonl"), HEADER, True, KINDS)
     if journal is not None:
         journal.__exit__(None, None, None)
         assert all(d is None or 0 < d <= 1e9 for line in journal.cycles for d in line["d"])

@@ -44,11 +44,11 @@ import numpy as np
 import pandas as pd
 
 from netrollout import plots
-from netrollout.catalog import load_scenario
 from netrollout.evaluate import bootstrap
 from netrollout.models.queueing import erlang_c
 from netrollout.results import Results
 from netrollout.studies.rule import bound_by_rule, feasible_share
+from netrollout.systems.mesh.scenario import load_scenario
 from netrollout.testbed import EnvoyMissing, Mesh, MeshError
 from netrollout.traces import configurations, kth_available, read_kth, response_times, shipped, trace_files
 

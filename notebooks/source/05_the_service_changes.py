@@ -57,7 +57,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from netrollout import experiment, plots
-from netrollout.catalog import load_scenario
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
 from netrollout.evaluate import t_interval
 
@@ -70,6 +69,7 @@ from netrollout.studies.published import published_mesh
 from netrollout.studies.rotation import known_static, plant_resolution, record_difference, record_worth, rotated, tell
 from netrollout.studies.service_changes import certainty_equivalent, repairs, undiscounted
 from netrollout.systems.mesh.realise import rows, split
+from netrollout.systems.mesh.scenario import load_scenario
 from netrollout.traces import kth_available, trace_files
 
 # %%

@@ -53,14 +53,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from netrollout import plots
-from netrollout.adapt import held_rewards, run
-from netrollout.catalog.closed_loop import controller, live, make_loop, simulated, trace_rewards
-from netrollout.catalog.closed_loop_daily import DAY, compare_daily
+from netrollout.adapt import run
 from netrollout.evaluate import bootstrap, t_interval
+from netrollout.loop import make_loop
 from netrollout.models.drift import delay_study, informative
 from netrollout.results import Results
+from netrollout.studies.closed_loop_daily import DAY, compare_daily
 from netrollout.studies.closed_loop_logs import live_runs, paired
 from netrollout.studies.closed_loop_study import QUIET, calibrated, compare, fractions
+from netrollout.systems.mesh.loops import trace_rewards
 from netrollout.traces import log_files, trace_files
 
 # %%
@@ -128,7 +129,7 @@ results.table("delays", ["detector", "configuration", "share of the change", "sh
 # ## One run to look at
 
 # %%
-brain, plant = controller(loop, "rollout", "none", seed, QUIET), simulated(loop, QUIET, seed)
+brain, plant = loop.controller("rollout", "none", seed, QUIET), loop.simulated(QUIET, seed)
 records = run(plant, brain, QUIET + 100)
 alarms = [r.cycle for r in records if r.alarm]
 results.value("one-run.alarms", len(alarms), unit="alarms")
@@ -348,7 +349,7 @@ for policy in ("base", "hpa", "rollout"):
     record(f"live.{policy}.late", over, "share", f"t interval over {over.n} live runs")
 results.value("live.runs", len(milder), unit="runs")
 at = int(np.ravel_multi_index(tuple(loop.resting), loop.model.shape[1:]))
-for where_, held in (("plant", held_rewards(loop.after)), ("trace", trace_rewards(loop))):
+for where_, held in (("plant", loop.after.held_rewards()), ("trace", trace_rewards(loop))):
     results.value(f"live.possible.{where_}", float(held.max() - held[at]), unit="reward per cycle")
 
 # %% [markdown]
@@ -366,8 +367,8 @@ from netrollout.testbed import EnvoyMissing, MeshError
 seen = []
 try:
     if live_cycles:
-        with live(loop, 3, seed) as mesh:
-            seen = run(mesh, controller(loop, "rollout", "none", seed, 3), live_cycles)
+        with loop.live(3, seed) as mesh:
+            seen = run(mesh, loop.controller("rollout", "none", seed, 3), live_cycles)
 except (EnvoyMissing, MeshError) as error:
     results.not_run("live.here", str(error).rstrip("."))
 if not seen and "live.here" not in results.record["not_run"]:

@@ -51,10 +51,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from netrollout import plots
-from netrollout.adapt.day import window_of
-from netrollout.adapt.journal import read_journal
+from netrollout.adapt import read_journal, run
 from netrollout.batch import take
-from netrollout.catalog.day import day_model, load_day, simulated_day
+from netrollout.loop import make_loop
 from netrollout.makers import Worlds, make_policy
 from netrollout.results import Results
 from netrollout.seeding import spawn
@@ -80,7 +79,8 @@ def note(name, e, unit, how):
 # actions first, goes on as the base does, and takes the action with the best mean. All actions meet the same random numbers.
 
 # %%
-model, day = day_model(), load_day()
+day = make_loop("S5")
+model = day.model
 base = make_policy("predictive", Worlds(model, model, day.before, 0))
 
 
@@ -247,7 +247,7 @@ whole = [s for s in sorted({run.seed for run in campaign})
          if {run.policy for run in campaign if run.seed == s} == set(POLICIES)]  # fmt: skip
 campaign = [run for run in campaign if run.seed in whole]
 results.value("live.seeds", len(whole), unit="runs")
-results.value("live.least", load_day().campaign["least_runs"], unit="runs")
+results.value("live.least", working_day.campaign()["least_runs"], unit="runs")
 # %% tags=["hide-input"]
 if len(whole) >= 2:
     table("live", campaign, "t interval over {} live runs")
@@ -300,12 +300,11 @@ _ = results.finding(
 plotted = ("unadapted", "rollout")
 first = next((s for s in whole if all(f"live/S5-{p}-{s}" in files for p in plotted)), None)
 if first is None:
-    from netrollout.catalog.day import DayController, run_day
-
-    shown = {p: run_day(simulated_day(seed), DayController(p, seed), day.cycles) for p in plotted}
+    shown = {p: run(day.simulated(day.change_at, seed), day.controller(p, seed=seed), day.cycles) for p in plotted}
+    shown = {p: [record.window for record in records] for p, records in shown.items()}
 else:
     lines = {p: read_journal(files[f"live/S5-{p}-{first}"])[1] for p in plotted}
-    shown = {p: [window_of(line, day.before) for line in lines[p]] for p in plotted}
+    shown = {p: [day.window(line) for line in lines[p]] for p in plotted}
 # %% tags=["hide-input"]
 hours = np.arange(day.cycles) * model.cycle / 60
 figure, (top, middle, bottom) = plt.subplots(3, 1, figsize=(7, 5.4), layout="constrained", sharex=True)

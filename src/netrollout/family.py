@@ -41,6 +41,8 @@ class Family:
         Whether an observation tells less than the state.
     ends : bool
         Whether an episode may end before the horizon.
+    loops : mapping of str to str
+        What each closed loop of its part ``loops`` is, in one line.
     """
 
     room: str
@@ -50,6 +52,7 @@ class Family:
     control: str = ""
     hidden: bool = False
     ends: bool = False
+    loops: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

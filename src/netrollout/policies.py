@@ -51,12 +51,14 @@ class TablePolicy(BatchPolicy):
         Gives the state behind an observation and its index.
     table : (S,) int
         Joint action of every state, a row of `batch.joint_actions`.
+    q : (S, A), optional
+        Q-factors that the table was chosen by, where they are not those of the table itself.
     """
 
-    def __init__(self, system: Enumerable, table: Ints) -> None:
+    def __init__(self, system: Enumerable, table: Ints, q: Floats | None = None) -> None:
         if np.shape(table) != (system.n_states,):
             raise InputError(f"{system.name}: a policy table of shape {np.shape(table)}; expected ({system.n_states},)")
-        self.table = np.asarray(table)
+        self.table, self.q = np.asarray(table), q
         self._system = system
         self._joint = joint_actions(system.levels)
 

@@ -1,5 +1,6 @@
 """Baselines of S4: the autoscaler's arithmetic, the threshold rule, statics, the lattice and the upper bound."""
 
+from collections import OrderedDict
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from netrollout.evaluate import simulate
 from netrollout.policies import RandomPolicy
 from netrollout.seeding import spawn
+from netrollout.systems.queues import policies
 from netrollout.systems.queues.dynamics import QueueMesh, WorkingDay
 from netrollout.systems.queues.lattice import Lattice, relaxation_bound
 from netrollout.systems.queues.policies import Hold, Hpa, Predictive, Stay, Threshold, best_static, statics, tuned_hpa
@@ -146,3 +148,16 @@ def test_the_autoscaler_is_tuned_for_target_and_routing_by_what_it_earns():
 
 def test_to_stay_is_to_move_nothing():
     assert Stay().predict(np.zeros((3, 11)))[0].tolist() == [[1, 1]] * 3
+
+
+def test_the_lattices_that_are_kept_are_few_and_their_bytes_bounded(monkeypatch):
+    class Flat:
+        nbytes = 120_000_000
+
+    monkeypatch.setattr(policies, "Lattice", lambda system, samples: Flat())
+    monkeypatch.setattr(policies, "KEPT", OrderedDict())
+    made = [policies.lattice(QueueMesh(), samples) for samples in (1, 2, 1, 3, 4)]
+    assert made[0] is made[2], "kept"
+    assert list(policies.KEPT) == [(QueueMesh(), 3), (QueueMesh(), 4)], "the newest, up to the bound"
+    monkeypatch.setattr(Flat, "nbytes", 2 * policies.MOST_BYTES)
+    assert policies.lattice(QueueMesh(), 5) is policies.lattice(QueueMesh(), 5), "the last one is kept, however large"

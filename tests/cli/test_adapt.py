@@ -75,7 +75,7 @@ def test_the_load_moves_and_a_trace_is_replayed(run, tmp_path):
             "unknown scenario 'S9' of the closed loop; known: S2, S2-slow, S2-kill, S3, release, S4",
         ),
         (("--scenario", "S2-slow"), "scenario S2-slow is known on the testbed only; the simulator has S2, S3, release"),
-        (("--policy", "ppo"), "unknown policy 'ppo' of the closed loop; known: none, static"),
+        (("--policy", "magic"), "policy magic: unknown policy 'magic'"),
         (("--policy", "hpa", "--explore", "epsilon"), "exploration epsilon: hpa does not plan; give one of retrain"),
         (("--explore", "ucb"), "unknown exploration 'ucb'; known: none, epsilon, optimism, thompson"),
         (("--resume",), "--resume needs the --log to go on with"),

@@ -13,6 +13,7 @@ import yaml
 from netrollout.adapt import Journal
 from netrollout.adapt.journal import read_journal
 from netrollout.cli.main import main
+from netrollout.systems.mesh.plants import KINDS
 from netrollout.types import InputError
 
 SPEC = "controls: {c: {levels: [1, 2, 3, 4]}}\nmetrics: [d]\nobjective: -d\n"
@@ -195,7 +196,7 @@ def test_plans(run, tmp_path, kind):
 
 HEADER = {"plant": "simulator", "seed": 3}
 CYCLE = {"cycle": 0, "setting": {"p": 1, "c": 0}, "load": 0, "next_load": 0, "d": [0.1], "busy": None, "usable": True,
-         "expected": 0.1, "notes": {}}  # fmt: skip
+         "expected": 0.1, "notes": {}, "action": [1, 1]}  # fmt: skip
 LOGS = {
     "a text for a time": ({"d": "0.1"}, "line 2: d is 0.1"),
     "no times": ({"d": []}, r"line 2: d is \[\]"),
@@ -221,7 +222,7 @@ def test_logs_that_somebody_edited(tmp_path, kind):
     content = "".join(json.dumps(line) + "\n" for line in ({"schema": 1, **HEADER}, cycle))
     (tmp_path / "a.jsonl").write_text(content)
     with pytest.raises(InputError, match=says) as error:
-        Journal(tmp_path / "a.jsonl", HEADER, True)
+        Journal(tmp_path / "a.jsonl", HEADER, True, KINDS)
     assert len(str(error.value).splitlines()) == 1 and len(str(error.value)) < 400
     assert (tmp_path / "a.jsonl").read_text() == content
 
@@ -245,18 +246,18 @@ def test_files_that_are_no_log(tmp_path, content, says):
 
 
 def test_a_log_is_written_by_one_program_at_a_time(tmp_path):
-    with Journal(tmp_path / "a.jsonl", HEADER, False) as first:
+    with Journal(tmp_path / "a.jsonl", HEADER, False, KINDS) as first:
         with pytest.raises(InputError, match=r"a.jsonl: another program is writing it; wait until it ends"):
-            Journal(tmp_path / "a.jsonl", HEADER, True)
+            Journal(tmp_path / "a.jsonl", HEADER, True, KINDS)
         first.write(CYCLE)
-    with Journal(tmp_path / "a.jsonl", HEADER, True) as again:
+    with Journal(tmp_path / "a.jsonl", HEADER, True, KINDS) as again:
         assert [line["cycle"] for line in again.cycles] == [0]
 
 
 def test_a_log_that_is_packed_is_not_gone_on_with(tmp_path):
     (tmp_path / "a.jsonl.gz").write_bytes(packed := gzip.compress(b'{"schema": 1, "plant": "simulator", "seed": 3}\n'))
     with pytest.raises(InputError, match=r"a.jsonl.gz: a log is written plain; unpack it"):
-        Journal(tmp_path / "a.jsonl.gz", HEADER, True)
+        Journal(tmp_path / "a.jsonl.gz", HEADER, True, KINDS)
     assert (tmp_path / "a.jsonl.gz").read_bytes() == packed
 
 
@@ -266,14 +267,14 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_written(tmp_path, monkeypatc
         raise OSError(28, "No space left on device")
 
     if cycles:
-        journal = Journal(tmp_path / "a.jsonl", HEADER, False)
+        journal = Journal(tmp_path / "a.jsonl", HEADER, False, KINDS)
         journal.write(CYCLE)
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError, match=r"a.jsonl: cannot be written: No space left on device"):
         if cycles:
             journal.write({**CYCLE, "cycle": 1})
         else:
-            Journal(tmp_path / "a.jsonl", HEADER, False)
+            Journal(tmp_path / "a.jsonl", HEADER, False, KINDS)
     if cycles:
         journal.__exit__(None, None, None)
         assert len(read_journal(tmp_path / "a.jsonl")[1]) >= 1

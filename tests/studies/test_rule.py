@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from netrollout.catalog import load_scenario, make
-from netrollout.catalog.closed_loop import make_loop
+from netrollout.catalog import make
+from netrollout.loop import make_loop
 from netrollout.studies.rule import bound_by_rule, feasible_share, keeping_share, overloading_factor, release_bound
 from netrollout.systems.mesh.realise import rows, split
-from netrollout.systems.mesh.scenario import parse_scenario
+from netrollout.systems.mesh.scenario import load_scenario, parse_scenario
 from netrollout.traces import response_times, shipped, verify_shipped
 from netrollout.types import InputError
 

@@ -5,21 +5,24 @@ import json
 import numpy as np
 import pytest
 
-from netrollout.adapt.day import line_of
-from netrollout.catalog.day import DayController, run_day, simulated_day
+from netrollout.adapt import run
+from netrollout.loop import make_loop
 from netrollout.studies.working_day import DayRun, difference, estimates, judged, logged, verdicts
+from netrollout.systems.queues.plants import line_of
 from netrollout.types import InputError
 
 
 def test_a_log_is_judged_as_its_windows_are(tmp_path):
-    windows = run_day(simulated_day(3), DayController("hpa(target=0.5)", 3), 16)
+    loop = make_loop("S5")
+    records = run(loop.simulated(48, 3), loop.controller("hpa(target=0.5)", seed=3), 16)
+    windows = [record.window for record in records]
     lines = [{"cycle": k, **line_of(window, ("p_compute", "c_1"))} for k, window in enumerate(windows)]
     header = {"schema": 1, "scenario": "S5", "policy": "hpa", "seed": 3, "change_at": 6}
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [header, *lines]))
-    (run,) = logged([tmp_path / "a.jsonl"])
-    assert run == judged("hpa", 3, windows[6:])
+    (found,) = logged([tmp_path / "a.jsonl"])
+    assert found == judged("hpa", 3, windows[6:])
     late, ended = (sum(values) for values in zip(*((w.late * w.ended, w.ended) for w in windows[6:]), strict=True))
-    assert run.late == pytest.approx(late / ended)
+    assert found.late == pytest.approx(late / ended)
     (tmp_path / "a.jsonl").write_text(json.dumps({**header, "change_at": 16}) + "\n")
     with pytest.raises(InputError, match="goes on after its change"):
         logged([tmp_path / "a.jsonl"])

@@ -184,3 +184,10 @@ def test_pickle_round_trip():
     system = pickle.loads(pickle.dumps(mesh()))
     x, u, w = draw(system, 10)
     assert np.array_equal(system.transition(x, u, w).reward, mesh().transition(x, u, w).reward)
+
+
+def test_the_reward_of_holding_depends_on_no_move_of_the_load():
+    still, moving = mesh(load_move=0.0), mesh(load_move=0.9)
+    assert np.array_equal(still.held_rewards(), moving.held_rewards())
+    reward, _ = still.objective(still.saved[:, None], WINDOWS)
+    assert still.held_rewards() == pytest.approx(reward.mean(axis=1))

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from netrollout.adapt.day import SimulatedDay, line_of, window_of
-from netrollout.catalog.day import DayController, load_day, run_day
+from netrollout.adapt import run
 from netrollout.cli.main import app
-from netrollout.testbed.day import LiveDay, window_of_row
+from netrollout.loop import make_loop
+from netrollout.systems.queues.plants import SimulatedQueues, line_of, window_of
+from netrollout.testbed.live import LiveDay, window_of_row
 from netrollout.testbed.processes import MeshError
 
-DAY = load_day()
+DAY = make_loop("S5")
 HOLD, UP, DOWN = np.array([1, 1]), np.array([1, 2]), np.array([1, 0])
 
 
@@ -83,7 +84,7 @@ def test_the_mesh_is_told_of_a_worker_three_cycles_after_it_was_asked_for_and_at
 
 def test_asked_and_starting_workers_are_those_of_the_simulated_plant() -> None:
     plant, _ = live()
-    simulated = SimulatedDay(DAY.before, DAY.after, 48, 4)
+    simulated = SimulatedQueues(DAY.before, DAY.after, 48, 4)
     for u in (UP, UP, DOWN, HOLD, UP, HOLD, DOWN, DOWN, HOLD):
         one, two = plant.act(u), simulated.act(u)
         assert one.setting.tolist() == two.setting.tolist() and one.starting.tolist() == two.starting.tolist()
@@ -137,7 +138,7 @@ def test_a_row_of_the_testbed_is_a_window_of_the_day(changes: dict[str, Any], us
 
 def test_a_controller_drives_the_told_mesh() -> None:
     plant, (mesh,) = live()
-    windows = run_day(plant, DayController("predictive"), 16)
+    windows = [record.window for record in run(plant, DAY.controller("predictive"), 16)]
     assert len(windows) == 16 and max(window.setting[1] for window in windows) > 2, "the morning's workers"
     assert mesh.last("load") >= 26.0
 
@@ -149,7 +150,7 @@ def test_the_command_logs_a_live_day_and_resumes_it_where_the_controls_stood(tmp
         meshes.append(Told(services, **given))
         return meshes[-1]
 
-    monkeypatch.setattr("netrollout.testbed.day.LiveDay", partial(LiveDay, mesh=make))
+    monkeypatch.setattr("netrollout.testbed.live.LiveDay", partial(LiveDay, mesh=make))
     monkeypatch.setattr("netrollout.testbed.envoy.envoy_version", lambda: "1.0")
     log = tmp_path / "day.jsonl"
     command = ["adapt", "--plant", "testbed", "--scenario", "S5", "--policy", "static(p=1,c=6)", "--change-at", "2",

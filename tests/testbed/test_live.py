@@ -51,7 +51,7 @@ def plant(envoy: None) -> Iterator[LivePlant]:
 
 def test_a_cycle_moves_the_controls_and_measures_the_mesh(plant: LivePlant) -> None:
     window = plant.act(np.array([2, 2]))
-    assert window.setting.tolist() == [2, 1] and plant.state.setting.tolist() == [[2, 1]]
+    assert window.setting.tolist() == [2, 1] and window.next_load == window.load
     assert 0.001 < window.d[0] < 1.0 and 0.0 < window.busy <= 1.0
     assert window.notes["n_compute"] > 2 and window.notes["backlog"] <= 5
     back = plant.act(np.array([0, 0]))

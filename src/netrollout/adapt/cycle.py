@@ -1,31 +1,105 @@
-"""The control cycle: observe, remember, test for change, refit, tabulate, plan, act; each step's time on record.
+"""The control cycle: observe, remember, test for change, refit, plan, act; each step's time on record.
 
-    window  ->  residual  ->  change?  ->  refit  ->  tabulate  ->  plan  ->  choose  ->  act
+    window  ->  residuals  ->  change?  ->  refit  ->  tabulate  ->  plan  ->  act
 
-A strategy without a model (`netrollout.adapt.strategies`) skips what lies between window and act; the detector listens
-all the same, so that alarms are on record for every strategy.  Letters: M controls, V services, A joint actions.
+A room's `Relearner` says what its windows tell of its model; a detector listens to each of its streams of residuals; a
+plan makes a policy on the newest model.  A policy that is told its model (the one from before the change, or the true
+new one) is listened to all the same, so that alarms are on record for every policy.
+
+Letters: Z streams of residuals, K components of an action, V services.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from netrollout.adapt.explore import Explorer, safe_actions
-from netrollout.adapt.planning import Plan, Planner
-from netrollout.adapt.plants import Plant, Window
-from netrollout.adapt.relearn import Relearned
-from netrollout.adapt.strategies import Rule, Sight
 from netrollout.models.drift import Detector
-from netrollout.systems.mesh.dynamics import Mesh, MeshState
-from netrollout.types import Floats, Ints
+from netrollout.types import Floats, Ints, Policy, Step
 
-LIMIT = 4.0  # operating region: response times up to this multiple of the bound
+
+class Relearner(Protocol):
+    """The newest model of a system, window by window.
+
+    Attributes
+    ----------
+    streams : tuple of str
+        Names of the residuals.
+    alarms : int
+        Changes that were noticed.
+    """
+
+    streams: tuple[str, ...]
+    alarms: int
+
+    def model(self) -> Any:
+        """Return the newest model; the same one as long as nothing moves it."""
+
+    def state(self, window: Any) -> Any:
+        """Return the model's state (one lane) after a window, or before the first one (None)."""
+
+    def residuals(self, window: Any) -> Floats:
+        """Return the standardised residuals (Z,) of a window; NaN where nothing is told."""
+
+    def learn(self, window: Any, z: Floats) -> None:
+        """Take a usable window, met with residuals z (Z,)."""
+
+    def change(self, stream: str) -> None:
+        """Believe that what a stream tells of has changed."""
+
+    def predicted(self, x: Any, u: Ints) -> Floats:
+        """Return the expected response times (V,), s, of action u (K,) in state x."""
+
+    def reward(self, window: Any) -> tuple[float, bool]:
+        """Return the reward of a window and whether it broke a bound."""
+
+
+class Plant(Protocol):
+    """What really happens."""
+
+    def act(self, u: Ints) -> Any:
+        """Move the controls by u (K,), let a cycle pass, and return its window."""
+
+
+class Changing:
+    """A simulated system that changes after a number of cycles; a room says what its windows tell (`window`).
+
+    Two with the same draws meet the same disturbances cycle by cycle, whatever is done to them.
+
+    Parameters
+    ----------
+    before, after : System
+    change_at : int
+        Cycle (from 0) in which the change strikes.
+    x : State
+        Where it begins, one lane.
+    draw : callable
+        From a cycle's number to its disturbance (1, ...).
+    cycle : int
+        Number of the first cycle.
+    """
+
+    def __init__(
+        self, before: Any, after: Any, change_at: int, x: Any, draw: Callable[[int], Floats], cycle: int = 0
+    ) -> None:
+        self._worlds, self._change_at, self._x, self._draw, self._cycle = (before, after), change_at, x, draw, cycle
+
+    def act(self, u: Ints) -> Any:
+        """Move the controls by u (K,), let a cycle pass, and return its window."""
+        phase = int(self._cycle >= self._change_at)
+        begun, step = self._x, self._worlds[phase].transition(self._x, np.asarray(u)[None], self._draw(self._cycle))
+        window = self.window(phase, begun, step)
+        self._cycle, self._x = self._cycle + 1, step.state
+        return window
+
+    def window(self, phase: int, x: Any, step: Step) -> Any:
+        """Return what a step from state x measured; phase is 1 after the change."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -36,18 +110,17 @@ class Record:
     ----------
     cycle : int
         From 0.
-    action : (M,) increments as indices into `Mesh.levels`
-    window : Window
+    action : (K,) increments as indices into the system's `levels`
+    window : object
         What was measured after the action.
     reward : float
         Of the measured window.
     violation : bool
         Whether a bound was broken.
-    predicted : (V,) expected response time of the configuration before it was met, s
-    residual : float
-        Standardised; NaN where the window was not usable.
-    alarm : bool
-        Whether the detector said after this window that the system has changed.
+    predicted : (V,) expected response times before they were met, s
+    residuals : (Z,) standardised; NaN where the window was not usable
+    alarms : tuple of str
+        Streams in which a change was noticed after this window.
     explored : bool
     seconds : dict of str to float
         Computing time of each step of this cycle, s.
@@ -55,14 +128,19 @@ class Record:
 
     cycle: int
     action: Ints
-    window: Window
+    window: Any
     reward: float
     violation: bool
     predicted: Floats
-    residual: float
-    alarm: bool
+    residuals: Floats
+    alarms: tuple[str, ...]
     explored: bool
     seconds: Mapping[str, float]
+
+    @property
+    def alarm(self) -> bool:
+        """Whether a change was noticed."""
+        return bool(self.alarms)
 
 
 @dataclass
@@ -71,114 +149,77 @@ class Controller:
 
     Parameters
     ----------
-    relearned : Relearned
-        The newest model.
-    detector : Detector
-    planner : Planner
-    base : (S,) int
-        The policy from before the change.
-    plan : str
-        A plan's name, see `netrollout.adapt.planning`; unused where a rule is given.
-    explorer : Explorer
-    rule : Rule, optional
-        Decides in place of a plan.
-    training : int
-        Cycles that pass between the model that a plan is made on and its being in force; 0 plans anew every cycle.
-    limit : float
-        Operating region: no action is taken that is expected to bring a response time above this multiple of its bound,
-        where another does not.  With 1 the plan is constrained by the bound itself.
+    relearner : Relearner
+    detectors : sequence of Detector
+        One for each of the relearner's streams.
+    plan : callable
+        From a model and the cycle's number to a policy; called anew whenever the model has moved.
+    told : callable, optional
+        From the cycle's number to the model to plan on in place of the newest one.
+
+    Attributes
+    ----------
+    cycle : int
+        Number of the coming cycle.
+    x : State
+        Where the system stands, one lane.
     """
 
-    relearned: Relearned
-    detector: Detector
-    planner: Planner
-    base: Ints
-    plan: str = "rollout"
-    explorer: Explorer = field(default_factory=Explorer)
-    rule: Rule | None = None
-    training: int = 0
-    limit: float = LIMIT
+    relearner: Relearner
+    detectors: Sequence[Detector]
+    plan: Callable[[Any, int], Policy]
+    told: Callable[[int], Any] | None = None
     cycle: int = 0
-    _window: Window | None = None
-    _residual: float = float("nan")
-    _alarm: bool = False
-    _begun: tuple[int, Mesh] | None = None
-    _ready: Mesh | None = None
+    x: Any = None
+    _planned: tuple[Any, Policy] | None = None
+    _memory: Any = None
     _seconds: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def mesh(self) -> Mesh:
-        """The mesh from before the change."""
-        return self.relearned.mesh
+    def __post_init__(self) -> None:
+        """Begin where the relearner says that the system stands."""
+        self.x = self.relearner.state(None) if self.x is None else self.x
 
-    def decide(self, x: MeshState) -> tuple[int, bool]:
-        """Return the joint action in state x (one lane), and whether it only explores."""
+    def decide(self) -> Ints:
+        """Return the action (K,) for the coming cycle."""
         self._seconds = {step: self._seconds.get(step, 0.0) for step in ("detect", "refit")}
-        index = int(self.mesh.index(x)[0])
-        if self.rule is not None:
-            with self._timed("plan"):
-                return self.rule.act(Sight(index, x.setting[0], self._window)), False
         with self._timed("tabulate"):
-            expected = self.relearned.model()
-            shift = self.explorer.shift(self.relearned, self.cycle)
-            believed = expected if shift is None else self.relearned.model(shift)
+            model = self.relearner.model() if self.told is None else self.told(self.cycle)
         with self._timed("plan"):
-            plan = self._planned(believed)
-            safe = safe_actions(
-                self.planner.landing[index],
-                np.isfinite(plan.q[index]),
-                expected.response.windows.mean(axis=1),
-                self.limit * np.asarray(self.mesh.objective.bounds),
-            )
-            return self.explorer.choose(int(plan.table[index]), plan.q[index], safe, self.cycle)
+            begin = self._planned is None or self._planned[0] != model
+            if self._planned is None or begin:
+                self._planned, self._memory = (model, self.plan(model, self.cycle)), None
+            policy, seen = self._planned[1], model.observe(self.x)
+            u, self._memory = policy.predict(seen, self._memory, np.array([begin]), deterministic=True)
+        action: Ints = u[0]
+        return action
 
-    def _planned(self, model: Mesh) -> Plan:
-        if not self.training:
-            return self.planner.plan(self.plan, model, self.base)
-        if self.relearned.alarms and self._begun is None:
-            self._begun = (self.cycle, model)
-        if self._begun is not None and self.cycle - self._begun[0] >= self.training:
-            self._ready, self._begun = self._begun[1], (self.cycle, model)
-        if self._ready is None:
-            return self.planner.plan("base", model, self.base)
-        return self.planner.plan(self.plan, self._ready, self.base)
-
-    def learn(self, window: Window) -> None:
-        """Remember a window, test for change, and refit."""
-        self._window, self._residual, self._alarm = window, float("nan"), False
-        self._seconds = {}
-        self.cycle += 1
-        if not window.usable:
-            return
-        grid = int(self.mesh.index(MeshState(window.setting[None], np.array([window.load])))[0])
-        with self._timed("detect"):
-            self._residual = self.relearned.residual(grid, window.d)
-            self._alarm = self.detector.update(self._residual)
-        with self._timed("refit"):
-            self.relearned.learn(grid, window.d, self._residual)
-            if self._alarm:
-                self.relearned.change()
+    def learn(self, window: Any) -> tuple[Floats, tuple[str, ...]]:
+        """Remember a window, test for change, and refit; return its residuals and the streams that changed."""
+        learner = self.relearner
+        z, alarms = np.full(len(learner.streams), np.nan), list[str]()
+        self._seconds, self.cycle = {}, self.cycle + 1
+        if window.usable:
+            with self._timed("detect"):
+                z = learner.residuals(window)
+                told = zip(learner.streams, self.detectors, z, strict=True)
+                alarms = [s for s, detector, one in told if np.isfinite(one) and detector.update(float(one))]
+            with self._timed("refit"):
+                learner.learn(window, z)
+                for stream in alarms:
+                    learner.change(stream)
+        self.x = learner.state(window)
+        return z, tuple(alarms)
 
     def step(self, plant: Plant) -> Record:
         """Run one cycle on a plant."""
-        x = plant.state
-        joint, explored = self.decide(x)
-        action = self.planner.actions[joint]
-        grid = self.planner.landing[int(self.mesh.index(x)[0]), joint]
-        predicted = self.relearned.table().windows[grid].mean(axis=0)
-        before, cycle = self._seconds, self.cycle
+        x, cycle, action = self.x, self.cycle, self.decide()
+        explored = bool(getattr(self._planned and self._planned[1], "explored", False))
+        predicted, before = self.relearner.predicted(x, action), self._seconds
         window = plant.act(action)
-        reward, violation = self.reward(window)
-        self.learn(window)
+        reward, violation = self.relearner.reward(window)
+        z, alarms = self.learn(window)
         seconds = {**before, **self._seconds}
-        return Record(cycle, action, window, reward, violation, predicted, self._residual, self._alarm, explored,
-                      seconds)  # fmt: skip
-
-    def reward(self, window: Window) -> tuple[float, bool]:
-        """Return reward of a window and whether it broke a bound."""
-        grid = int(self.mesh.index(MeshState(window.setting[None], np.array([window.load])))[0])
-        reward, violation = self.mesh.objective(self.planner.saved[grid], window.d)
-        return float(reward), bool(violation)
+        return Record(cycle, action, window, reward, violation, predicted, z, alarms, explored, seconds)
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:
@@ -196,3 +237,10 @@ def run(
         records.append(controller.step(plant))
         watch(records[-1])
     return records
+
+
+def replay(controller: Controller, cycles: Sequence[tuple[Ints, Any]], plant: Plant | None = None) -> None:
+    """Let a fresh controller live through cycles again, each an action and its window; a simulated plant, too."""
+    for action, window in cycles:
+        controller.decide()
+        controller.learn(window if plant is None else plant.act(action))

@@ -17,38 +17,23 @@ from pathlib import Path
 from types import FunctionType, TracebackType
 from typing import Any, Self
 
-import numpy as np
-
-from netrollout.adapt.cycle import Controller, Record
-from netrollout.adapt.plants import Window
+from netrollout.adapt.cycle import Record
 from netrollout.places import short
 from netrollout.store import check_target, lock, read_file
-from netrollout.systems.mesh.dynamics import MeshState
 from netrollout.types import InputError
 
 SCHEMA = 1
 LARGEST = 1e9  # of a number in a log
 
 
-def _number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     """Whether it is a number that a log may hold, or null in place of one that was not finite."""
     return value is None or (type(value) in (int, float) and abs(value) <= LARGEST)
 
 
-def _time(value: Any) -> bool:
-    return value is None or (_number(value) and value > 0.0)
-
-
-KINDS: dict[str, Any] = {  # what a resumed controller reads
-    "setting": dict,
-    "load": lambda value: type(value) is int,
-    "next_load": lambda value: type(value) is int,
-    "d": lambda value: isinstance(value, list) and len(value) > 0 and all(map(_time, value)),
-    "busy": _number,
-    "usable": bool,
-    "expected": _number,
-    "notes": dict,
-}
+def is_time(value: Any) -> bool:
+    """Whether it is a response time that a log may hold."""
+    return value is None or (is_number(value) and value > 0.0)
 
 
 class Journal:
@@ -76,9 +61,7 @@ class Journal:
         is being written by another program.
     """
 
-    def __init__(
-        self, file: str | Path, header: Mapping[str, Any], resume: bool, kinds: Mapping[str, Any] = KINDS
-    ) -> None:
+    def __init__(self, file: str | Path, header: Mapping[str, Any], resume: bool, kinds: Mapping[str, Any]) -> None:
         self._file = Path(file)
         self.cycles: list[dict[str, Any]] = []
         check_target(file)
@@ -123,9 +106,10 @@ class Journal:
         """Close the file."""
         self._stream.close()
 
-    def add(self, record: Record, after: MeshState, names: tuple[str, ...]) -> None:
-        """Append a cycle; `after` is the plant's state after it, `names` those of the controls and their order."""
-        self.write(as_line(record, after, names))
+    def add(self, record: Record, line: Mapping[str, Any]) -> None:
+        """Append a cycle and what `line` tells of it."""
+        now = datetime.now(UTC).strftime("%H:%M:%S.%f")[:-3]
+        self.write({"cycle": record.cycle, "time": now, **line})
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Append a line, and have it on the disk before returning; what is not finite is null."""
@@ -150,33 +134,6 @@ def _opened(file: Path) -> io.FileIO:
         return io.FileIO(file, "a")
     except OSError as error:
         raise InputError(f"{file}: cannot be written: {error.strerror}") from None
-
-
-def as_line(record: Record, after: MeshState, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return a record as JSON can hold it; what is not finite is null."""
-    window = record.window
-    line = {
-        "cycle": record.cycle,
-        "time": datetime.now(UTC).strftime("%H:%M:%S.%f")[:-3],
-        "setting": dict(zip(names, window.setting.tolist(), strict=True)),
-        "load": window.load,
-        "next_load": int(after.load[0]),
-        "d": window.d.tolist(),
-        "busy": window.busy,
-        "usable": window.usable,
-        "expected": window.expected,
-        "reward": record.reward,
-        "violation": record.violation,
-        "predicted": record.predicted.tolist(),
-        "residual": record.residual,
-        "alarm": record.alarm,
-        "explored": record.explored,
-        "action": np.asarray(record.action).tolist(),
-        "seconds": dict(record.seconds),
-        "notes": dict(window.notes),
-    }
-    plain: dict[str, Any] = _finite(line)
-    return plain
 
 
 def _finite(value: Any) -> Any:
@@ -229,51 +186,3 @@ def _check_cycles(file: str | Path, cycles: list[dict[str, Any]], kinds: Mapping
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
-
-
-def replay(controller: Controller, cycles: list[dict[str, Any]], start: MeshState) -> MeshState:
-    """Let a fresh controller live through logged cycles again; return the state to go on in.
-
-    Raises
-    ------
-    InputError
-        If a cycle names a load or a level of a control that the controller's system does not have.
-    """
-    x, names = start, [control.name for control in controller.mesh.controls]
-    for line in cycles:
-        for load in ("load", "next_load"):
-            place = [line[load], *line["setting"].values()]
-            if not _within(place, controller.mesh.shape):
-                raise InputError(
-                    f"cycle {line['cycle']} of the log: {load} {place[0]} and setting {line['setting']} are no levels "
-                    f"of {controller.mesh.name}"
-                )
-        if len(line["d"]) != len(controller.mesh.services) or list(line["setting"]) != names:
-            found = f"{len(line['d'])} response times and a setting of {', '.join(line['setting'])}"
-            known = f"{controller.mesh.name} has {len(controller.mesh.services)} and {', '.join(names)}"
-            raise InputError(f"cycle {line['cycle']} of the log: {found}; {known}")
-        controller.decide(x)
-        controller.learn(window_of(line))
-        x = MeshState(np.array([list(line["setting"].values())]), np.array([line["next_load"]]))
-    return x
-
-
-def _within(place: list[Any], shape: tuple[int, ...]) -> bool:
-    return len(place) == len(shape) and all(type(k) is int and 0 <= k < n for k, n in zip(place, shape, strict=True))
-
-
-def window_of(line: Mapping[str, Any]) -> Window:
-    """Return the window of a logged cycle."""
-
-    def number(value: float | None) -> float:
-        return float("nan") if value is None else float(value)
-
-    return Window(
-        np.array(list(line["setting"].values())),
-        int(line["load"]),
-        np.array([number(d) for d in line["d"]]),
-        busy=number(line["busy"]),
-        usable=bool(line["usable"]),
-        expected=number(line["expected"]),
-        notes=line["notes"],
-    )

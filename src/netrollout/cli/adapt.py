@@ -18,8 +18,7 @@ from netrollout.types import InputError
 
 if TYPE_CHECKING:
     from netrollout.adapt import Controller, Plant, Record
-    from netrollout.catalog.closed_loop import Loop
-    from netrollout.systems.mesh.dynamics import MeshState
+    from netrollout.loop import ClosedLoop
 
 PLANTS = ("simulator", "testbed", "trace")
 OWN_PLANTS = ("kubernetes", "prometheus", "command")  # with --spec and --trace
@@ -44,7 +43,9 @@ def adapt(
     plant: Annotated[
         str, typer.Option("--plant", help=f"One of {', '.join(PLANTS)}; with --spec {', '.join(OWN_PLANTS)}.")
     ] = "simulator",
-    scenario: Annotated[str, typer.Option("--scenario", help="S2, S2-slow, S2-kill, S3, release, S4 or S5.")] = "S2",
+    scenario: Annotated[
+        str, typer.Option("--scenario", help="S2, S2-slow, S2-kill, S3, release, S4, S5, mesh-s4-heavier, ..")
+    ] = "S2",
     policy: Annotated[
         str,
         typer.Option(
@@ -115,44 +116,32 @@ def adapt(
         told = "does not exist; leave out --resume" if resume else "exists; give --resume to go on with it"
         raise InputError(f"--log {log} {told}, or give another name")
     options = _testbed_options(foreign_limit, priority) if plant == "testbed" else {}
-    if scenario == "S5":
-        if explore != "none" or plant == "trace":
-            raise InputError("scenario S5 has no exploration, and is played on the simulator or the testbed")
-        from netrollout.cli.day import day_loop
-
-        with _terminable():
-            day_loop(plant, policy, cycles, change_at, seed, log, resume, options, _machine(options))
-        return
-    given = 150 if cycles is None else cycles, 50 if change_at is None else change_at
-    _loop(plant, scenario, policy, explore, *given, seed, log, resume, options)
+    _loop(plant, scenario, policy, explore, cycles, change_at, seed, log, resume, options)
 
 
 def _loop(
-    plant: str, scenario: str, policy: str, explore: str, cycles: int, change_at: int, seed: int, log: Path | None,
-    resume: bool, options: dict[str, Any],
+    plant: str, scenario: str, policy: str, explore: str, cycles: int | None, change_at: int | None, seed: int,
+    log: Path | None, resume: bool, options: dict[str, Any],
 ) -> None:  # fmt: skip
-    from netrollout.adapt import Journal, replay
-    from netrollout.catalog.closed_loop import controller, make_loop
-    from netrollout.systems.mesh.dynamics import MeshState
+    from netrollout.adapt import Journal
+    from netrollout.loop import make_loop
 
     worlds = make_loop(scenario)
-    brain = controller(worlds, policy, explore, seed, change_at)
-    x, done = MeshState(worlds.resting[None], worlds.resting[:1] * 0), 0
+    end, at = cycles or worlds.cycles, worlds.change_at if change_at is None else change_at
+    brain, journal = worlds.controller(policy, explore, seed, at), None
     with ExitStack() as stack:
         stack.enter_context(_terminable())
-        journal = None
         if log is not None:
             header = {"plant": plant, "scenario": scenario, "policy": policy, "explore": explore, "seed": seed,
-                      "change_at": change_at, **_machine(options)}  # fmt: skip
-            journal = stack.enter_context(Journal(log, header, resume))
-            x, done = replay(brain, journal.cycles, x), len(journal.cycles)
+                      "change_at": at, **worlds.header(), **_machine(options)}  # fmt: skip
+            journal = stack.enter_context(Journal(log, header, resume, worlds.kinds))
         try:
-            world = stack.enter_context(_plant(plant, worlds, change_at, seed, x, done, options))
-            with _view(worlds, brain, policy, change_at) as show:
-                for _ in range(done, cycles):
+            world = _plant(plant, worlds, brain, at, seed, journal.cycles if journal else [], options, stack)
+            with _view(worlds, brain, f"{scenario}, {policy}", at) as show:
+                for _ in range(brain.cycle, end):
                     record = brain.step(world)
                     if journal is not None:
-                        journal.add(record, world.state, tuple(c.name for c in worlds.model.controls))
+                        journal.add(record, worlds.line(record, brain))
                     show(record)
         except KeyboardInterrupt:
             again = "; the same command with --resume goes on" if log is not None else ""
@@ -192,80 +181,60 @@ def _machine(options: dict[str, Any]) -> dict[str, Any]:
     return about | {"priority": described(options["priority"])}
 
 
-@contextmanager
 def _plant(
-    kind: str, worlds: Loop, change_at: int, seed: int, x: MeshState, done: int, options: dict[str, Any]
-) -> Iterator[Plant]:
-    from netrollout.catalog.closed_loop import live, recorded, simulated
+    kind: str, worlds: ClosedLoop, brain: Controller, change_at: int, seed: int, done: list[dict[str, Any]],
+    options: dict[str, Any], stack: ExitStack,
+) -> Plant:  # fmt: skip
+    """Let the controller, and a simulated plant, live through logged cycles again; return the plant to go on with."""
+    from netrollout.adapt import replay
 
-    if kind == "testbed":
-        with live(worlds, change_at, seed, x, done, **options) as plant:
-            yield plant
-    elif kind == "simulator":
-        yield simulated(worlds, change_at, seed, x, done)
-    elif done:
+    if kind == "trace" and done:
         raise InputError("--resume: a trace is replayed in a moment; delete the log and begin again")
-    else:
-        yield recorded(worlds)
+    plant = {"simulator": lambda: worlds.simulated(change_at, seed), "trace": worlds.recorded}.get(kind, lambda: None)()
+    windows = [worlds.window(line) for line in done]
+    replay(brain, list(zip([line["action"] for line in done], windows, strict=True)), plant)
+    if plant is not None:
+        return plant
+    if hasattr(worlds, "prepare"):
+        worlds.prepare(brain)
+    live = worlds.live(change_at, seed, len(done), windows[-1] if windows else None, **options)
+    found: Plant = stack.enter_context(live)
+    return found
 
 
 @contextmanager
-def _view(worlds: Loop, brain: Controller, policy: str, change_at: int) -> Iterator[Callable[[Record], None]]:
+def _view(worlds: ClosedLoop, brain: Controller, title: str, change_at: int) -> Iterator[Callable[[Record], None]]:
     """Show the newest cycles: a live table on a terminal, one line each elsewhere."""
     from rich.live import Live
 
-    records: deque[Record] = deque(maxlen=SHOWN)
+    rows: deque[tuple[list[str], str | None]] = deque(maxlen=SHOWN)
     if not sys.stdout.isatty():
-        yield lambda record: print("  ".join(_cells(record, worlds, change_at)), flush=True)
+        yield lambda record: print("  ".join(_cells(record, worlds, brain, change_at)), flush=True)
         return
     with Live(auto_refresh=False) as screen:
 
         def show(record: Record) -> None:
-            records.append(record)
-            screen.update(_table(records, worlds, brain, policy, change_at), refresh=True)
+            style = "bold red" if record.alarm else "yellow" if record.violation else None
+            rows.append((_cells(record, worlds, brain, change_at), style))
+            told = f"{title}: the change strikes at cycle {change_at}; {brain.relearner.alarms} alarms so far"
+            screen.update(_table(told, worlds.columns, rows), refresh=True)
 
         yield show
 
 
-COLUMNS = (
-    "cycle",
-    "configuration",
-    "load (req/s)",
-    "response (ms)",
-    "bound",
-    "reward",
-    "residual",
-    "decision (ms)",
-    "",
-)
-
-
-def _table(records: deque[Record], worlds: Loop, brain: Controller, policy: str, change_at: int) -> Any:
+def _table(title: str, columns: tuple[str, ...], rows: deque[tuple[list[str], str | None]]) -> Any:
     from rich.table import Table
 
-    title = f"{worlds.name}, {policy}: the change strikes at cycle {change_at}; {brain.relearned.alarms} alarms so far"
     table = Table(title=title, caption="Ctrl-C stops the loop")
-    for name in COLUMNS:
+    for name in columns:
         table.add_column(name, justify="left" if name in ("configuration", "") else "right")
-    for record in records:
-        style = "bold red" if record.alarm else "yellow" if record.violation else None
-        table.add_row(*_cells(record, worlds, change_at), style=style)
+    for cells, style in rows:
+        table.add_row(*cells, style=style)
     return table
 
 
-def _cells(record: Record, worlds: Loop, change_at: int) -> list[str]:
-    window, grid = record.window, worlds.model
-    settings = (f"{c.name}={c.levels[k]:g}" for c, k in zip(grid.controls, window.setting, strict=True))
+def _cells(record: Record, worlds: ClosedLoop, brain: Controller, change_at: int) -> list[str]:
+    notes = record.window.notes
     events = ["the change" * (record.cycle == change_at), "change detected" * record.alarm]
-    events += ["explored" * record.explored, window.notes.get("fault", ""), window.notes.get("unusable", "")]
-    return [
-        str(record.cycle),
-        " ".join(settings),
-        "/".join(f"{rate:g}" for rate in grid.loads[window.load]),
-        "/".join(f"{1000 * d:.0f}" for d in window.d),
-        "/".join(f"{1000 * bound:.0f}" for bound in grid.objective.bounds),
-        f"{record.reward:.3f}",
-        f"{record.residual:+.1f}",
-        f"{1000 * sum(record.seconds.values()):.1f}",
-        ", ".join(filter(None, events)),
-    ]
+    events += ["explored" * record.explored, notes.get("fault", ""), notes.get("unusable", "")]
+    return [*worlds.cells(record, brain), ", ".join(filter(None, events))]

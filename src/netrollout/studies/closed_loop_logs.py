@@ -14,8 +14,8 @@ import numpy as np
 
 from netrollout.adapt import read_journal
 from netrollout.adapt.measures import recovered_bound
-from netrollout.catalog.closed_loop import make_loop
 from netrollout.evaluate import Estimate, t_interval
+from netrollout.loop import make_loop
 from netrollout.types import Floats, InputError
 
 LAST = 30  # cycles in which a run has settled

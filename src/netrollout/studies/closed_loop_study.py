@@ -14,13 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import Parallel, delayed
 
-from netrollout.adapt import Relearned, SimulatedPlant, Window, held_rewards, run
+from netrollout.adapt import run
 from netrollout.adapt.measures import worth
-from netrollout.catalog.closed_loop import Loop, controller, make_loop, simulated
 from netrollout.evaluate import Estimate, bootstrap
+from netrollout.loop import make_loop
 from netrollout.models.drift import DETECTORS, alarms, calibrate, make_detector
 from netrollout.seeding import spawn
 from netrollout.systems.mesh.dynamics import MeshState, ResponseTable
+from netrollout.systems.mesh.loops import Loop
+from netrollout.systems.mesh.plants import SimulatedPlant
+from netrollout.systems.mesh.relearn import Relearned
 from netrollout.types import Floats, Ints
 
 QUIET = 50  # cycles before the change
@@ -124,7 +127,7 @@ def _gathered(cells: Sequence[tuple[Floats, Floats]], refits: int, seeds: int) -
 
 def _one(scenario: str, refit: int, n: int, cycles: int, seed: int, rows: Sequence[Row]) -> list[tuple[Floats, Floats]]:
     loop = make_loop(scenario, seed, refit)
-    rewards = held_rewards(loop.after)
+    rewards = loop.after.held_rewards()
     floor = float(rewards[int(loop.after.index(MeshState(loop.resting[None], np.zeros(1, dtype=np.int64)))[0])])
     return [_run(loop, policy, explore, seed + n, refit, cycles, floor, float(rewards.max()))
             for policy, explore in rows]  # fmt: skip
@@ -133,8 +136,8 @@ def _one(scenario: str, refit: int, n: int, cycles: int, seed: int, rows: Sequen
 def _run(
     loop: Loop, policy: str, explore: str, n: int, refit: int, cycles: int, floor: float, reference: float
 ) -> tuple[Floats, Floats]:
-    brain = controller(loop, policy, explore, n, QUIET)
-    plant = simulated(loop, QUIET, int(spawn(n, "plant", refit).integers(2**31)))
+    brain = loop.controller(policy, explore, n, QUIET)
+    plant = loop.simulated(QUIET, int(spawn(n, "plant", refit).integers(2**31)))
     records = run(plant, brain, QUIET + cycles)
     since = records[QUIET:]
     reward = np.array([record.window.expected for record in since])
@@ -223,10 +226,10 @@ def _residuals(loop: Loop, response: ResponseTable, seed: int) -> Floats:
     """Return the residuals (T,) that the loop sees while the base policy rests and nobody listens for a change."""
     mesh = loop.before.with_response(response)
     plant, relearned = SimulatedPlant(mesh, mesh, 10**9, loop.resting, seed), Relearned(loop.model, loop.curves)
-    grid = int(mesh.index(plant.state)[0])
     stay, found = np.ones_like(loop.resting), np.empty(STREAM)
     for t in range(STREAM):
-        window: Window = plant.act(stay)
-        found[t] = relearned.residual(grid, window.d)
-        relearned.learn(grid, window.d, found[t])
+        window = plant.act(stay)
+        z = relearned.residuals(window)
+        relearned.learn(window, z)
+        found[t] = z[0]
     return found

@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
 
-from netrollout.adapt.day import DayWindow, window_of
-from netrollout.adapt.journal import read_journal
-from netrollout.catalog.day import DayController, load_day, run_day, simulated_day
+from netrollout.adapt import read_journal, run
 from netrollout.evaluate import Estimate, t_interval
+from netrollout.loop import make_loop
+from netrollout.systems.queues.plants import QueueWindow
+from netrollout.systems.queues.realise import load_daily
 from netrollout.types import InputError
 
 POINTS = ("late", "workers", "reward")
@@ -63,9 +65,15 @@ class Verdict:
     found: str
 
 
-def judged(policy: str, seed: int, windows: Sequence[DayWindow]) -> DayRun:
+def campaign() -> dict[str, Any]:
+    """Return what was registered of the live campaign: runs, policies, end points, margins and contrasts."""
+    registered: dict[str, Any] = load_daily("mesh-s5").text["campaign"]
+    return registered
+
+
+def judged(policy: str, seed: int, windows: Sequence[QueueWindow]) -> DayRun:
     """Return the end points of the windows since the change."""
-    system, ended = load_day().before, np.array([window.ended for window in windows])
+    system, ended = make_loop("S5").before, np.array([window.ended for window in windows])
     late = float(np.dot([window.late for window in windows], ended) / max(ended.sum(), 1))
     workers = float(np.mean([window.setting[1] + 1 for window in windows]))
     return DayRun(policy, seed, late, workers, float(np.mean([window.reward(system) for window in windows])))
@@ -75,8 +83,9 @@ def simulated(policies: Sequence[str], seeds: Sequence[int], jobs: int = -1) -> 
     """Run policies on the simulated plant; runs with the same seed meet the same requests."""
 
     def one(policy: str, seed: int) -> DayRun:
-        windows = run_day(simulated_day(seed), DayController(policy, seed), load_day().cycles)
-        return judged(policy, seed, windows[load_day().change_at :])
+        loop = make_loop("S5")
+        records = run(loop.simulated(loop.change_at, seed), loop.controller(policy, seed=seed), loop.cycles)
+        return judged(policy, seed, [record.window for record in records[loop.change_at :]])
 
     found: list[DayRun] = Parallel(n_jobs=jobs)(delayed(one)(policy, seed) for policy in policies for seed in seeds)
     return found
@@ -96,7 +105,7 @@ def logged(files: Iterable[str | Path]) -> list[DayRun]:
         since = lines[int(header["change_at"]) :]
         if header.get("scenario") != "S5" or not since:
             raise InputError(f"{file}: expected a log of scenario S5 that goes on after its change")
-        runs.append(judged(header["policy"], header["seed"], [window_of(line, load_day().before) for line in since]))
+        runs.append(judged(header["policy"], header["seed"], list(map(make_loop("S5").window, since))))
     return runs
 
 
@@ -125,11 +134,11 @@ def verdicts(runs: Sequence[DayRun]) -> list[Verdict]:
     A foretold sign is found where the whole interval has it, a foretold tie where the whole interval is within the
     margin of equivalence.
     """
-    campaign, told = load_day().campaign, []
-    for contrast in campaign["contrasts"]:
+    registered, told = campaign(), []
+    for contrast in registered["contrasts"]:
         against, point, sign = contrast["against"], contrast["point"], contrast["sign"]
         gap = difference(runs, "rollout", against, point)
-        margin = campaign["margins"][point]
+        margin = registered["margins"][point]
         if sign:
             low, high = sorted((sign * gap.low, sign * gap.high))
             found = "as foretold" if low > 0.0 else "contrary" if high < 0.0 else "undecided"

@@ -1,5 +1,7 @@
 """The live mesh as the plant of the control cycle: never drained between windows, never replaced while it runs.
 
+`LivePlant` is a mesh that changes, `LiveDay` the working day: slow starts of workers, a day of load, and a change.
+
 A cycle sets the new configuration, lets it settle where it has moved, and measures one window; the load flows all the
 while, so that a backlog is carried from cycle to cycle as it would be in earnest.  A window tells nothing of its
 configuration after a fault, while other processes take the machine, or while it works off a backlog that another
@@ -12,27 +14,30 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
-from netrollout.adapt import Window, moved
 from netrollout.seeding import spawn
 from netrollout.systems.mesh.dynamics import Mesh as Grid
 from netrollout.systems.mesh.dynamics import MeshState
-from netrollout.systems.queues.dynamics import Pattern
+from netrollout.systems.mesh.plants import Window, moved
+from netrollout.systems.queues.dynamics import MOST, Pattern
+from netrollout.systems.queues.plants import QueueWindow
+from netrollout.systems.queues.throttle import ThrottledMesh
 from netrollout.testbed.mesh import Mesh
 from netrollout.testbed.processes import MeshError
-from netrollout.types import InputError, Ints
+from netrollout.types import Floats, InputError, Ints
 
 WINDOW = 2.0  # s
 SETTLE = 0.5  # s under load after the configuration has moved
 FOREIGN_LIMIT = 0.5  # cores
 BACKLOG = 3  # requests waiting per node that a moved configuration may begin with
 TIMEOUT = 5.0  # s
+SERVICE = "compute"  # of the working day
 KEPT_COLUMNS = (
     "t",
     "duration",
@@ -69,7 +74,57 @@ class Change:
     kill: str = ""
 
 
-class LivePlant:
+class _Live:
+    """What both are: a context manager that starts the mesh, anew where it breaks down, and stops it.
+
+    `make` makes the mesh with `options`, see `netrollout.testbed.Mesh`; the rest is said by either.
+    """
+
+    def __init__(
+        self, cycle: int, seed: int, options: Mapping[str, Any], foreign_limit: float, make: Callable[..., Any]
+    ) -> None:
+        self._cycle, self._seed, self._options = cycle, seed, options
+        self._foreign_limit, self._make = foreign_limit, make
+
+    def __enter__(self) -> Self:
+        """Start the mesh in the first configuration."""
+        self._start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the mesh."""
+        self._live.close()
+
+    def pids(self) -> dict[str, int]:
+        """Return the process ids of the mesh's parts."""
+        found: dict[str, int] = self._live.pids()
+        return found
+
+    def _started(self, demand: Mapping[str, float]) -> None:
+        # A run that is resumed must not repeat the arrivals it has already made.
+        seed = self._seed + 1000 * self._cycle
+        self._live = self._make(dict(demand), seed=seed, **self._options).__enter__()
+
+    def _start(self) -> None:
+        """Start the mesh, and let it settle where the controls stood in the last cycle."""
+        raise NotImplementedError
+
+    def _row(self, measure: Callable[[], dict[str, Any]], put: Callable[[], None], seconds: float) -> dict[str, Any]:
+        """Return a measured row; where the mesh's own supervision could not mend it, start it anew and measure then."""
+        try:
+            return measure()
+        except (MeshError, OSError) as error:
+            self._live.close()
+            self._start()
+            put()
+            row: dict[str, Any] = self._live.window(seconds)
+            row["fault"] = "; ".join(filter(None, [f"mesh restarted: {error}", row["fault"]]))
+            return row
+
+
+class LivePlant(_Live):
     """A live mesh in closed loop; use it as a context manager.
 
     Parameters
@@ -120,81 +175,44 @@ class LivePlant:
             if not (kind in ("p", "b") and which in grid.services) and not (kind == "c" and which in ("1", "2")):
                 raise InputError(f"{grid.name}: the live mesh has no control {control.name}")
         self._grid, self._demand, self._change, self._change_at = grid, dict(demand), change, change_at
-        self._seed, self._cycle, self._window = seed, cycle, window
-        self._foreign_limit, self._priority = foreign_limit, priority
-        self._x = MeshState(np.asarray(setting)[None], np.array([load]))
-
-    def __enter__(self) -> Self:
-        """Start the mesh in the first configuration."""
-        self._start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop the mesh."""
-        self._live.close()
+        self._window, self._x = window, MeshState(np.asarray(setting)[None], np.array([load]))
+        workers = [int(max(c.levels)) for c in grid.controls if c.name.startswith("c_")]
+        options = {
+            "bounds": dict(zip(grid.services, grid.objective.bounds, strict=True)),
+            "max_workers": max(workers, default=1), "timeout": TIMEOUT, "priority": priority,
+        }  # fmt: skip
+        super().__init__(cycle, seed, options, foreign_limit, Mesh)
 
     def _start(self) -> None:
-        workers = [int(max(c.levels)) for c in self._grid.controls if c.name.startswith("c_")]
-        # A run that is resumed must not repeat the arrivals it has already made.
-        bounds = dict(zip(self._grid.services, self._grid.objective.bounds, strict=True))
-        self._live = Mesh(self._demand, bounds=bounds, max_workers=max(workers, default=1), timeout=TIMEOUT,
-                          seed=self._seed + 1000 * self._cycle, priority=self._priority).__enter__()  # fmt: skip
+        self._started(self._demand)
+        self._backlog = 0
         if self._cycle >= self._change_at:
             self._alter()
         self._put(self._x.setting[0])
         self._live.load(self._rates())
         self._live.wait(SETTLE)
 
-    @property
-    def mesh(self) -> Grid:
-        """The grid."""
-        return self._grid
-
-    @property
-    def state(self) -> MeshState:
-        """Where the controls stand and which load comes, one lane."""
-        return self._x
-
-    def pids(self) -> dict[str, int]:
-        """Return the process ids of the mesh's parts."""
-        return self._live.pids()
-
     def act(self, u: Ints) -> Window:
         """Move the controls by u (M,), let a cycle pass, and return its window."""
-        setting = moved(self._grid, self._x.setting[0], u)
-        load = int(self._x.load[0])
-        try:
-            window = self._measured(setting)
-        except (MeshError, OSError) as error:
-            window = self._after_breakdown(setting, error)
+        setting, load = moved(self._grid, self._x.setting[0], u), int(self._x.load[0])
+        self._backlog = 0
+        row = self._row(lambda: self._measured(setting), lambda: self._put(setting), self._window)
         self._cycle += 1
         self._x = MeshState(setting[None], np.array([self._next_load(load)]))
-        return window
+        window = window_of(self._grid, setting, load, row, self._backlog, self._foreign_limit)
+        return replace(window, next_load=int(self._x.load[0]))
 
-    def _measured(self, setting: Ints) -> Window:
+    def _measured(self, setting: Ints) -> dict[str, Any]:
         if self._cycle == self._change_at:
             self._alter()
             self._kill()
         self._live.load(self._rates())
-        has_moved = not np.array_equal(setting, self._x.setting[0])
-        backlog = 0
-        if has_moved:
+        if not np.array_equal(setting, self._x.setting[0]):
             self._put(setting)
             self._live.wait(SETTLE)
-            backlog = max(self._live.queues().values())
-        row = self._live.window(self._window)
-        return window_of(self._grid, setting, int(self._x.load[0]), row, backlog, self._foreign_limit)
-
-    def _after_breakdown(self, setting: Ints, error: Exception) -> Window:
-        """Start the whole mesh anew, which its own supervision could not mend, and measure."""
-        self._live.close()
-        self._start()
-        self._put(setting)
-        row = self._live.window(self._window)
-        row["fault"] = "; ".join(filter(None, [f"mesh restarted: {error}", row["fault"]]))
-        return window_of(self._grid, setting, int(self._x.load[0]), row, 0, self._foreign_limit)
+            self._backlog = max(self._live.queues().values())
+        row: dict[str, Any] = self._live.window(self._window)
+        return row
 
     def _put(self, setting: Ints) -> None:
         parts: dict[str, dict[Any, Any]] = {"p": {}, "b": {}, "c": {}}
@@ -264,3 +282,114 @@ def _response(row: Mapping[str, Any], service: str) -> float:
     if row[f"d_{service}"] is not None:
         return float(row[f"d_{service}"])
     return TIMEOUT if row[f"cl_{service}"] > 0 else float("nan")
+
+
+class LiveDay(_Live):
+    """The live mesh through scenario S5; use it as a context manager.
+
+    A worker that is asked for is given requests `start_cycles` later: the mesh is told its number only then.  Day and
+    bursts follow from the seed as they do in simulation; arrivals and demands are the mesh's own.
+
+    Parameters
+    ----------
+    before, after : ThrottledMesh
+        What the mesh is before and after the change; only their demands differ.
+    change_at : int
+        Cycle (from 0) in which the change strikes.
+    seed : int
+        Of the bursts, and of arrivals and demands.
+    cycle : int
+        Number of the first cycle; above 0 where a run is resumed.
+    setting, starting : (2,) and (start_cycles,) int, optional
+        Where the controls stand, and which workers start, where a run is resumed.
+    foreign_limit : float
+        Cores; a window in which other processes used more is marked.
+    priority : str
+        Of the testbed, see `netrollout.testbed.Mesh`.
+    mesh : callable
+        Makes the live mesh; another in tests.
+    """
+
+    def __init__(
+        self,
+        before: ThrottledMesh,
+        after: ThrottledMesh,
+        change_at: int,
+        seed: int,
+        cycle: int = 0,
+        setting: Ints | None = None,
+        starting: Ints | None = None,
+        foreign_limit: float = FOREIGN_LIMIT,
+        priority: str = "realtime",
+        mesh: Callable[..., Any] = Mesh,
+    ) -> None:
+        self._worlds, self._change_at = (before, after), change_at
+        options = {"quota": before.quota, "period": before.period, "max_workers": MOST, "timeout": before.timeout,
+                   "bounds": {SERVICE: before.bound}, "priority": priority}  # fmt: skip
+        super().__init__(cycle, seed, options, foreign_limit, mesh)
+        x = before.initial(spawn(seed, "start"), 1)
+        self._setting: Ints = x.setting[0] if setting is None else np.asarray(setting)
+        self._starting: Ints = x.starting[0] if starting is None else np.asarray(starting)
+        self._burst = np.zeros(1, dtype=np.int64)
+        for earlier in range(cycle):
+            self._burst = self._moved(earlier)
+
+    def _start(self) -> None:
+        self._started({SERVICE: self._demand()})
+        self._put(self._setting, self._starting)
+        self._live.load({SERVICE: self._load(self._burst)})
+        self._live.wait(SETTLE)
+
+    def act(self, u: Ints) -> QueueWindow:
+        """Move the controls by u (2,), let a cycle pass, and return its window."""
+        world = self._worlds[0]
+        setting, starting = world.asked(self._setting[None], self._starting[None], np.asarray(u)[None])
+        moves = int(np.abs(setting[0] - self._setting).sum())
+        self._burst = self._moved(self._cycle)
+        to = setting[0], starting[0]
+        row = self._row(lambda: self._measured(*to), lambda: self._put(*to), world.cycle) | {
+            "burst": int(self._burst[0])
+        }
+        self._setting, self._starting = setting[0], np.append(starting[0, 1:], 0)
+        phase, self._cycle = self._cycle % world.pattern.day, self._cycle + 1
+        return replace(window_of_row(row, self._setting, self._starting, moves, self._foreign_limit), phase=phase)
+
+    def _measured(self, setting: Ints, starting: Ints) -> dict[str, Any]:
+        if self._cycle == self._change_at:
+            self._live.demand({SERVICE: self._demand()})
+        self._put(setting, starting)
+        self._live.load({SERVICE: self._load(self._burst)})
+        row: dict[str, Any] = self._live.window(self._worlds[0].cycle)
+        return row
+
+    def _demand(self) -> float:
+        return self._worlds[self._cycle >= self._change_at].demand[0]
+
+    def _load(self, burst: Ints) -> float:
+        pattern = self._worlds[0].pattern
+        return float(pattern.load(np.array([self._cycle % pattern.day]), burst)[0])
+
+    def _moved(self, cycle: int) -> Ints:
+        w: Floats = self._worlds[0].disturbance(spawn(self._seed, "disturbance", cycle), (1,))
+        return self._worlds[0].pattern.move(self._burst, w[:, 0])
+
+    def _put(self, setting: Ints, starting: Ints) -> None:
+        p, c = (control.levels[int(k)] for control, k in zip(self._worlds[0].controls, setting, strict=True))
+        self._live.set(p={SERVICE: p}, c={1: int(c) - int(starting.sum()), 2: 1})
+
+
+def window_of_row(
+    row: Mapping[str, Any], setting: Ints, starting: Ints, moves: int, foreign_limit: float = FOREIGN_LIMIT
+) -> QueueWindow:
+    """Return a row of the testbed as a window of the working day; `starting` as the next cycle begins."""
+    reasons = ["fault"] * bool(row["fault"]) + ["foreign CPU"] * (row["foreign_cpu"] > foreign_limit)
+    ended = int(row[f"n_{SERVICE}"]) + int(row[f"timeout_{SERVICE}"])
+    columns = (f"n_{SERVICE}", "busy_seconds", "queue")
+    n, busy, queue = (np.array([float(row[f"{name}_{k}"]) for k in (1, 2)]) for name in columns)
+    late, d = row[f"late_{SERVICE}"], row[f"d_{SERVICE}"]
+    kept = (*KEPT_COLUMNS, "burst", f"timeout_{SERVICE}", f"target_l_{SERVICE}", f"d_{SERVICE}_p99")
+    return QueueWindow(
+        setting, starting, float(row[f"l_{SERVICE}"]), n, busy, queue, float(late or 0.0), ended,
+        float("nan") if d is None else float(d), moves, not reasons,
+        {key: row[key] for key in kept} | {"unusable": ", ".join(reasons)},
+    )  # fmt: skip

@@ -82,14 +82,21 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "rollout evaluate",
         "adapt envs",
         "learn testbed connect makers",
-        "catalog",
+        "catalog loop",
         "experiment",
         "studies findings results plots workflow cli",
     )
 )
 """Modules below `netrollout`, the lowest layer first: a module imports lower layers, or its own without a circle."""
 
-_BY_LAYER = {1: "scenario", 2: "model", 3: "rules clairvoyant relaxation lattice", 6: "realise policies"}
+_BY_LAYER = {
+    1: "scenario",
+    2: "model",
+    3: "rules clairvoyant relaxation lattice physics",
+    5: "plants relearn autoscaler",
+    6: "realise policies explore",
+    7: "loops",
+}
 PARTS = {part: number for number, row in _BY_LAYER.items() for part in row.split()}
 """Layers of the parts of a system's room, by what they are for; its dynamics stand where `systems` does."""
 

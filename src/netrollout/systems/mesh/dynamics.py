@@ -221,7 +221,7 @@ class Mesh:
         return np.asarray(self.shape[1:]) - 1
 
     @cached_property
-    def _saved(self) -> Floats:
+    def saved(self) -> Floats:
         """What each grid point saves, (G,), in [0, 1]."""
         values = dict(zip((c.name for c in self.controls), self.grid_features().T, strict=False))
         saved = np.ones(self.n_states)
@@ -233,8 +233,12 @@ class Mesh:
     @cached_property
     def _outcomes(self) -> tuple[Floats, Bools, Floats]:
         """Reward, violation (G, Q) and response times (V, G, Q) of every window; NaN times read as 0."""
-        reward, violation = self.objective(self._saved[:, None], self.response.windows)
+        reward, violation = self.objective(self.saved[:, None], self.response.windows)
         return reward, violation, np.nan_to_num(np.moveaxis(self.response.windows, 2, 0), nan=0.0)
+
+    def held_rewards(self) -> Floats:
+        """Return the expected reward of a cycle when each grid point is held, (G,)."""
+        return np.asarray(self._outcomes[0].mean(axis=1))
 
     def late_share(self) -> Floats:
         """Return the share of windows over a bound when each grid point is held, (G,)."""
@@ -286,7 +290,7 @@ class Mesh:
         window = np.minimum((w[:, 0] * q).astype(np.int64), q - 1)
         metrics = {f"d_{name}": times[v, grid, window] for v, name in enumerate(self.services)}
         metrics["violation"] = violation[grid, window].astype(float)
-        metrics["saved"] = self._saved[grid]
+        metrics["saved"] = self.saved[grid]
         state = MeshState(setting, self._move(x.load, w[:, 1]))
         return Step(state, reward[grid, window], np.zeros(len(grid), dtype=bool), metrics)
 

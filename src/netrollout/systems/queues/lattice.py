@@ -111,6 +111,11 @@ class Lattice(BatchPolicy):
         best = self.q_factors(self._system.state_of(observation)).argmax(axis=1)
         return joint_actions(self._system.levels)[best], state
 
+    @property
+    def nbytes(self) -> int:
+        """Size of its tables."""
+        return sum(part.nbytes for part in vars(self).values() if isinstance(part, np.ndarray))
+
     def value(self, x: QueueState) -> Floats:
         """Return the lattice's optimal value of each lane, (B,): a terminal value for truncated rollout."""
         value: Floats = self.q_factors(x).max(axis=1)

@@ -9,6 +9,7 @@ Batch letters: B lanes, W cycles of the autoscaler's memory.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Literal
@@ -26,6 +27,9 @@ from netrollout.systems.queues.lattice import Lattice
 from netrollout.types import Floats, InputError, Ints, Policy
 
 HORIZON, SAMPLES = 4, 16  # of a rollout, unless its name says otherwise; fixed before rollout was run (mesh-s4.yml)
+TABLES = 200  # simulated cycles per entry of a lattice; a loop that makes one online takes fewer
+MOST_BYTES = 300_000_000  # of the lattices that a process keeps, about ten
+KEPT: OrderedDict[tuple[QueueMesh, int], Lattice] = OrderedDict()
 ERRORS = 2.0  # standard errors by which a gain must differ from zero for `safe`
 Terminal = Literal["zero", "lattice", "stale"]
 
@@ -246,16 +250,19 @@ def _best_static(system: QueueMesh, seeds: Sequence[int]) -> tuple[int, ...]:
     return tuple(int(level) for level in np.unravel_index(int(means.argmax()), means.shape))
 
 
-@lru_cache(maxsize=8)
-def lattice(system: QueueMesh) -> Lattice:
-    """Return the solved lattice of a system; it takes seconds, so the last few are kept."""
-    return Lattice(system)
+def lattice(system: QueueMesh, samples: int = TABLES) -> Lattice:
+    """Return the solved lattice of a system; it takes seconds, so the last ones are kept, up to `MOST_BYTES` in all."""
+    found = KEPT.pop((system, samples), None) or Lattice(system, samples=samples)
+    KEPT[system, samples] = found
+    while len(KEPT) > 1 and sum(one.nbytes for one in KEPT.values()) > MOST_BYTES:
+        KEPT.popitem(last=False)
+    return found
 
 
 @maker("static", "queues")
-def static(worlds: Worlds, **setting: float) -> Policy:
-    """Walk to a setting and hold it: the best of the base model, or the one that is named."""
-    return Hold(worlds.base, worlds.base.setting(setting) if setting else best_static(worlds.base))
+def static(worlds: Worlds, *, days: int = 16, **setting: float) -> Policy:
+    """Walk to a setting and hold it: the best in simulated days of the base model, or the one that is named."""
+    return Hold(worlds.base, worlds.base.setting(setting) if setting else best_static(worlds.base, range(days)))
 
 
 @maker("hpa", "queues")
@@ -295,9 +302,9 @@ def reactive(worlds: Worlds) -> Policy:
 
 
 @maker("optimal", "queues")
-def optimal(worlds: Worlds) -> Policy:
-    """Plan on the lattice of the base model."""
-    return lattice(worlds.base)
+def optimal(worlds: Worlds, *, samples: int = TABLES) -> Policy:
+    """Plan on the lattice of the base model, its entries simulated a number of times."""
+    return lattice(worlds.base, samples)
 
 
 @maker("oracle", "queues")
@@ -334,6 +341,7 @@ def rollout(
     terminal: Terminal = "zero",
     horizon: int = HORIZON,
     samples: int = SAMPLES,
+    tables: int = TABLES,
     select: Literal["best", "safe", "constrained"] = "best",
     halving: bool = False,
 ) -> Policy:
@@ -344,6 +352,8 @@ def rollout(
     worlds, inner
     terminal, horizon, samples
         Of a path.
+    tables : int
+        Simulated cycles per entry of the terminal's lattice.
     select : str
         ``safe`` leaves the base only for a gain beyond its sampling error, ``constrained`` takes the best among the
         actions that are expected to keep the share of late requests within the plant's limit.
@@ -359,7 +369,7 @@ def rollout(
         rng,
         horizon,
         samples,
-        _value(terminal, worlds),
+        _value(terminal, worlds, tables),
         select=chosen,
         halving=halving,
         watch="late",
@@ -380,7 +390,7 @@ def multiagent(
     return MultiagentRollout(worlds.model, base, rng, horizon, samples, _value(terminal, worlds))
 
 
-def _value(terminal: Terminal, worlds: Worlds) -> Callable[[Any], Floats] | None:
+def _value(terminal: Terminal, worlds: Worlds, tables: int = TABLES) -> Callable[[Any], Floats] | None:
     if terminal == "zero":
         return None
-    return lattice(worlds.model if terminal == "lattice" else worlds.base).value
+    return lattice(worlds.model if terminal == "lattice" else worlds.base, tables).value

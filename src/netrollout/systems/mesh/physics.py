@@ -3,7 +3,7 @@
 A service that gets heavier, or a node that slows down, moves every configuration at once, and overloaded ones most.  A
 queueing formula with parameters from before the change tells how, for each pair of factors on the demands at the two
 nodes.  After an alarm the controller weighs these hypotheses by the windows that it meets; what the formula gets wrong
-is left to the Gaussian process of `netrollout.adapt.relearn`.
+is left to the Gaussian process of `netrollout.systems.mesh.relearn`.
 
 Letters: H hypotheses, G grid points, V services.
 """

@@ -28,7 +28,7 @@ CHANGES = ("heavier", "slower", "shifted")
 
 def test_the_package_knows_the_names_room_by_room():
     assert names() == [name for room in netrollout.systems.ROOMS for name in room.FAMILY.systems]
-    assert names()[:5] == [*MESHES, "mesh-s4"]
+    assert names()[:6] == [*MESHES, "mesh-s4", "mesh-s5"]
     assert netrollout.make("walk").name == "walk"
 
 
@@ -70,7 +70,7 @@ def test_options_are_converted_and_used():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("mesh-s5", {}, "unknown system 'mesh-s5'; did you mean mesh-s"),
+        ("mesh-s6", {}, "unknown system 'mesh-s6'; did you mean mesh-s"),
         ("mesh-s2", {"phse": "after"}, "mesh-s2, side plant, has no option 'phse'; did you mean phase"),
         ("mesh-s2", {"phase": "later"}, "choose one of before, after"),
         ("mesh-s2", {"side": "model", "surrogate": "tree"}, "choose one of forest"),

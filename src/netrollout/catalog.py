@@ -1,9 +1,10 @@
-"""Names to systems: `make`, and the worlds in which a named policy is made and judged."""
+"""The catalogue: names to systems (`make`), and the worlds in which a named policy is made and judged."""
 
 from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,9 +16,11 @@ from netrollout.batch import sizes
 from netrollout.envs.gym import NetEnv
 from netrollout.family import family_named
 from netrollout.learn import practice
-from netrollout.makers import Worlds
+from netrollout.makers import Worlds, make_policy, policy_table
 from netrollout.naming import given, options_of
 from netrollout.types import InputError, listed
+
+__all__ = ["Summary", "Worlds", "describe", "make", "make_env", "make_policy", "outline", "policy_table", "world"]
 
 SIDES = ("plant", "model", "log")
 EVERYWHERE = {"discount": float, "horizon": int}
@@ -140,3 +143,11 @@ def _named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     """Return a function of a family with several systems told which one is meant."""
     takes = any(p.kind is p.POSITIONAL_OR_KEYWORD for p in inspect.signature(function).parameters.values())
     return (lambda **values: function(name, **values)) if takes else function
+
+
+def __getattr__(name: str) -> Any:
+    """Know the old name of `world` for one version."""
+    if name != "context":
+        raise AttributeError(f"module 'netrollout.catalog' has no attribute {name!r}")
+    warnings.warn("netrollout.catalog.context is now netrollout.world", DeprecationWarning, stacklevel=2)
+    return world

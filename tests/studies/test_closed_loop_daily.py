@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
-from netrollout.catalog.closed_loop_daily import DAY, ROWS, compare_daily, plans, run_daily
+from netrollout.family import family_of
+from netrollout.makers import resolved
+from netrollout.policies import PolicyName
+from netrollout.studies.closed_loop_daily import DAY, compare_daily, run_daily
 from netrollout.studies.closed_loop_study import fractions
+from netrollout.systems.queues.loops import WORDS
 from netrollout.systems.queues.realise import daily_model
 from netrollout.types import InputError
 
@@ -19,8 +23,8 @@ def runs():
     return compare_daily("heavier", refits=1, seeds=3, cycles=60, rows=["hpa", "rollout-zero", "static-new"], jobs=1)
 
 
-def test_every_row_has_a_plan(known):
-    assert set(plans(known, 0)) == set(ROWS)
+def test_every_row_is_a_policys_name(known):
+    assert all(resolved(PolicyName.parse(name), family_of(known)) for name in WORDS.values())
 
 
 def test_all_rows_live_through_the_same_quiet_day(known):

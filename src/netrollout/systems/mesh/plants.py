@@ -1,8 +1,8 @@
-"""Plants of the control cycle: what really happens, cycle by cycle.
+"""Plants of a mesh in the control cycle, their windows, and how a log keeps these.
 
-A plant is asked where it stands (`state`), given increments, and answers with the window that it then measured.  Three
-realisations: `SimulatedPlant` here (a mesh before and after a change), `RecordedPlant` here (windows of a trace, in the
-order in which they were measured), and `netrollout.testbed.live.LivePlant`.
+A plant answers increments with the window that it then measured.  Three realisations: `SimulatedPlant` here (a mesh
+before and after a change), `RecordedPlant` here (windows of a trace, in the order in which they were measured), and
+`netrollout.testbed.live.LivePlant`.
 
 Batch letters: M controls, V services, G grid points, Q windows.
 """
@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from netrollout.adapt.cycle import Changing, Record
+from netrollout.adapt.journal import is_number, is_time
 from netrollout.seeding import spawn
 from netrollout.systems.mesh.dynamics import Mesh, MeshState
-from netrollout.types import Floats, InputError, Ints
+from netrollout.types import Floats, InputError, Ints, Step
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Window:
         Whether the window tells of the configuration: not after a fault, not while another process took the machine.
     expected : float
         Expected reward of this configuration on the plant, where the plant knows it (a simulator); else NaN.
+    next_load : int
+        Level of the load that comes.
     notes : dict
         Whatever else was measured, for the log: loads, foreign CPU time, faults.
     """
@@ -47,27 +51,11 @@ class Window:
     usable: bool = True
     expected: float = float("nan")
     notes: Mapping[str, Any] = field(default_factory=dict)
+    next_load: int = 0
 
 
-class Plant(Protocol):
-    """What really happens."""
-
-    @property
-    def mesh(self) -> Mesh:
-        """Grid, controls and objective; its response is not to be asked."""
-
-    @property
-    def state(self) -> MeshState:
-        """Where the controls stand and which load comes, one lane."""
-
-    def act(self, u: Ints) -> Window:
-        """Move the controls by u (M,), let a cycle pass, and return its window."""
-
-
-class SimulatedPlant:
+class SimulatedPlant(Changing):
     """A mesh that changes after a number of cycles.
-
-    Two plants with the same seed meet the same disturbances cycle by cycle, whatever is done to them.
 
     Parameters
     ----------
@@ -84,7 +72,7 @@ class SimulatedPlant:
     busy : pair of (G, Q) float64, optional
         Share of node 1's worker time in use in windows of every grid point, before and after.
     cycle : int
-        Number of the first cycle; above 0 where a run is resumed.
+        Number of the first cycle.
     """
 
     def __init__(
@@ -100,34 +88,20 @@ class SimulatedPlant:
     ) -> None:
         if before.shape != after.shape:
             raise InputError(f"{before.name}: grids {before.shape} before and {after.shape} after the change differ")
-        self._worlds, self._change_at, self._cycle = (before, after), change_at, cycle
-        self._rewards = tuple(held_rewards(world) for world in self._worlds)
-        self._busy = busy
-        self._seed = seed
-        self._x = MeshState(np.asarray(setting)[None], np.array([load]))
+        x = MeshState(np.asarray(setting)[None], np.array([load]))
+        super().__init__(
+            before, after, change_at, x, lambda n: before.disturbance(spawn(seed, "disturbance", n), (1,)), cycle
+        )
+        self._rewards, self._busy, self._seed = (before.held_rewards(), after.held_rewards()), busy, seed
 
-    @property
-    def mesh(self) -> Mesh:
-        """The mesh before the change."""
-        return self._worlds[0]
-
-    @property
-    def state(self) -> MeshState:
-        """Where the controls stand and which load comes, one lane."""
-        return self._x
-
-    def act(self, u: Ints) -> Window:
-        """Move the controls by u (M,), let a cycle pass, and return its window."""
-        phase = int(self._cycle >= self._change_at)
-        world, load = self._worlds[phase], int(self._x.load[0])
-        w = world.disturbance(spawn(self._seed, "disturbance", self._cycle), (1,))
-        step = world.transition(self._x, np.asarray(u)[None], w)
-        setting: Ints = step.state.setting[0]
-        grid = int(world.index(MeshState(setting[None], self._x.load))[0])
+    def window(self, phase: int, x: MeshState, step: Step) -> Window:
+        """Return what a step from state x measured."""
+        world, load, setting = self._worlds[phase], int(x.load[0]), step.state.setting[0]
+        grid = int(world.index(MeshState(setting[None], x.load))[0])
         busy = float("nan") if self._busy is None else self._drawn(self._busy[phase][grid])
         d = np.array([step.metrics[f"d_{name}"][0] for name in world.services])
-        self._cycle, self._x = self._cycle + 1, step.state
-        return Window(setting, load, d, busy=busy, expected=float(self._rewards[phase][grid]))
+        expected = float(self._rewards[phase][grid])
+        return Window(setting, load, d, busy=busy, expected=expected, next_load=int(step.state.load[0]))
 
     def _drawn(self, windows: Floats) -> float:
         return float(windows[int(spawn(self._seed, "busy", self._cycle).random() * len(windows))])
@@ -167,16 +141,6 @@ class RecordedPlant:
         self._met = np.zeros(mesh.n_states, dtype=np.int64)
         self._x = MeshState(np.asarray(setting)[None], np.array([load]))
 
-    @property
-    def mesh(self) -> Mesh:
-        """The grid."""
-        return self._mesh
-
-    @property
-    def state(self) -> MeshState:
-        """Where the controls stand and which load comes, one lane."""
-        return self._x
-
     def act(self, u: Ints) -> Window:
         """Move the controls by u (M,) and return the next window recorded there."""
         setting = moved(self._mesh, self._x.setting[0], u)
@@ -184,7 +148,7 @@ class RecordedPlant:
         g = int(self._mesh.index(self._x)[0])
         row = self._rows[g][self._met[g] % len(self._rows[g])]
         self._met[g] += 1
-        return Window(setting, self._load, self._d[row])
+        return Window(setting, self._load, self._d[row], next_load=self._load)
 
 
 def moved(mesh: Mesh, setting: Ints, u: Ints) -> Ints:
@@ -194,11 +158,66 @@ def moved(mesh: Mesh, setting: Ints, u: Ints) -> Ints:
     return levels
 
 
-def held_rewards(mesh: Mesh) -> Floats:
-    """Return the expected reward of a cycle at every grid point, (G,)."""
-    q = mesh.response.windows.shape[1]
-    x = mesh.states()
-    lanes = MeshState(np.repeat(x.setting, q, axis=0), np.repeat(x.load, q))
-    w = np.column_stack([np.tile((np.arange(q) + 0.5) / q, mesh.n_states), np.full(q * mesh.n_states, 1.0 - 1e-9)])
-    reward: Floats = mesh.transition(lanes, np.ones_like(lanes.setting), w).reward
-    return np.asarray(reward.reshape(mesh.n_states, q).mean(axis=1))
+KINDS: dict[str, Any] = {  # what a resumed run reads of a log's cycle
+    "setting": dict,
+    "load": lambda value: type(value) is int,
+    "next_load": lambda value: type(value) is int,
+    "d": lambda value: isinstance(value, list) and len(value) > 0 and all(map(is_time, value)),
+    "busy": is_number,
+    "usable": bool,
+    "expected": is_number,
+    "notes": dict,
+    "action": lambda value: isinstance(value, list) and all(k in (0, 1, 2) for k in value),
+}
+
+
+def line_of(record: Record, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return a cycle as a log keeps it; `names` are those of the controls."""
+    window: Window = record.window
+    return {
+        "setting": dict(zip(names, window.setting.tolist(), strict=True)),
+        "load": window.load,
+        "next_load": window.next_load,
+        "d": window.d.tolist(),
+        "busy": window.busy,
+        "usable": window.usable,
+        "expected": window.expected,
+        "reward": record.reward,
+        "violation": record.violation,
+        "predicted": record.predicted.tolist(),
+        "residual": float(record.residuals[0]),
+        "alarm": record.alarm,
+        "explored": record.explored,
+        "action": record.action.tolist(),
+        "seconds": dict(record.seconds),
+        "notes": dict(window.notes),
+    }
+
+
+def window_of(line: Mapping[str, Any], mesh: Mesh) -> Window:
+    """Return the window of a logged cycle.
+
+    Raises
+    ------
+    InputError
+        If it names a load or a level of a control that the mesh does not have.
+    """
+    for load in ("load", "next_load"):
+        place = [line[load], *line["setting"].values()]
+        if not _within(place, mesh.shape):
+            raise InputError(
+                f"cycle {line['cycle']} of the log: {load} {place[0]} and setting {line['setting']} are no levels "
+                f"of {mesh.name}"
+            )
+    names = [control.name for control in mesh.controls]
+    if len(line["d"]) != len(mesh.services) or list(line["setting"]) != names:
+        found = f"{len(line['d'])} response times and a setting of {', '.join(line['setting'])}"
+        known = f"{mesh.name} has {len(mesh.services)} and {', '.join(names)}"
+        raise InputError(f"cycle {line['cycle']} of the log: {found}; {known}")
+    busy, expected, *d = (float("nan") if v is None else float(v) for v in (line["busy"], line["expected"], *line["d"]))
+    setting = np.array(list(line["setting"].values()))
+    return Window(setting, line["load"], np.array(d), busy, line["usable"], expected, line["notes"], line["next_load"])
+
+
+def _within(place: list[Any], shape: tuple[int, ...]) -> bool:
+    return len(place) == len(shape) and all(type(k) is int and 0 <= k < n for k, n in zip(place, shape, strict=True))

@@ -3,21 +3,15 @@
 import numpy as np
 import pytest
 
-from netrollout.adapt import STRATEGIES, held_rewards
-from netrollout.catalog.closed_loop import (
-    DETECTOR,
-    SETTING,
-    TARGETS,
-    _tuned_autoscaler,
-    controller,
-    live,
-    make_loop,
-    recorded,
-    simulated,
-    trace_rewards,
-)
+from netrollout.adapt import run
+from netrollout.evaluate import simulate
+from netrollout.loop import make_loop
+from netrollout.makers import Worlds, make_policy
+from netrollout.seeding import spawn
 from netrollout.studies.closed_loop_study import CALIBRATION_RATE, ROWS, calibrated, compare, fractions
+from netrollout.systems.mesh.autoscaler import TARGETS, tuned
 from netrollout.systems.mesh.dynamics import MeshState
+from netrollout.systems.mesh.loops import DETECTOR, SETTING, WORDS, trace_rewards
 from netrollout.types import InputError
 
 
@@ -31,19 +25,19 @@ def place(mesh, setting):
 
 
 def test_the_base_policy_rests_where_it_rests(loop):
-    action = loop.planner.actions[loop.base[place(loop.model, loop.resting)]]
-    assert action.tolist() == [1, 1]
-    assert simulated(loop, 5, 0).state.setting[0].tolist() == loop.resting.tolist()
+    brain = loop.controller("base")
+    assert brain.decide().tolist() == [1, 1] and brain.x.setting[0].tolist() == loop.resting.tolist()
+    assert loop.simulated(5, 0).act(np.array([1, 1])).setting.tolist() == loop.resting.tolist()
 
 
 def test_after_the_change_there_is_something_to_gain(loop):
-    rewards = held_rewards(loop.after)
+    rewards = loop.after.held_rewards()
     assert rewards.max() > rewards[place(loop.after, loop.resting)] + 0.1
 
 
 def test_over_all_visits_there_is_less_to_gain_than_on_the_one_that_the_plant_has(loop):
     here = place(loop.after, loop.resting)
-    gain = [rewards.max() - rewards[here] for rewards in (trace_rewards(loop), held_rewards(loop.after))]
+    gain = [rewards.max() - rewards[here] for rewards in (trace_rewards(loop), loop.after.held_rewards())]
     assert 0.0 < gain[0] < gain[1]
 
 
@@ -61,7 +55,7 @@ def test_a_refit_of_the_model_leaves_the_plant_as_it_is(loop):
 
 
 def test_a_recorded_plant_answers_with_held_out_windows(loop):
-    plant = recorded(loop)
+    plant = loop.recorded()
     d = [plant.act(np.array([1, 1])).d[0] for _ in range(5)]
     held_out = loop.after.response.windows[place(loop.after, loop.resting), :, 0]
     assert sorted(d) == pytest.approx(sorted(held_out))
@@ -78,7 +72,7 @@ def test_a_recorded_plant_answers_with_held_out_windows(loop):
     ],
 )
 def test_the_live_mesh_changes_as_the_trace_did(name, demand, slow, kill, moves):
-    plant = live(make_loop(name), 50, 0)
+    plant = make_loop(name).live(50, 0)
     assert plant._demand == {"compute": 0.008}
     change = plant._change
     assert (dict(change.demand), change.kill, change.load_moves) == (demand, kill, moves)
@@ -86,7 +80,7 @@ def test_the_live_mesh_changes_as_the_trace_did(name, demand, slow, kill, moves)
 
 
 def test_the_live_day_goes_from_the_lowest_load_to_the_highest():
-    plant = live(make_loop("S4"), 50, 0)
+    plant = make_loop("S4").live(50, 0)
     day = plant._change.day
     assert (day.mean - day.amplitude, day.mean + day.amplitude) == pytest.approx((12.0, 28.0))
 
@@ -95,20 +89,20 @@ def test_the_autoscaler_is_tuned_under_noise_and_takes_the_median_of_what_ties(l
     target, level = loop.autoscaler
     assert TARGETS[0] < target < TARGETS[-1] and 0 <= level < len(loop.model.controls[0].levels)
     alone = np.full(loop.busy[0].shape, loop.busy[0].mean())
-    assert _tuned_autoscaler(loop.model, loop.planner, alone, loop.resting)[0] != TARGETS[0], "not the first of ties"
+    assert tuned(loop.model, alone, loop.resting)[0] != TARGETS[0], "not the first of ties"
 
 
 def test_the_constrained_controller_stays_within_the_bound_where_it_can(loop):
-    assert controller(loop, "constrained").limit == 1.0 < controller(loop, "rollout").limit
+    assert loop.controller("constrained").plan.limit == 1.0 < loop.controller("rollout").plan.limit
 
 
 def test_unknown_names_are_refused(loop):
-    with pytest.raises(InputError, match="unknown scenario 'S5' of the closed loop"):
-        make_loop("S5")
-    with pytest.raises(InputError, match="unknown policy 'magic' of the closed loop"):
-        controller(loop, "magic")
+    with pytest.raises(InputError, match="unknown scenario 'S6' of the closed loop"):
+        make_loop("S6")
+    with pytest.raises(InputError, match="unknown policy 'magic'"):
+        loop.controller("magic")
     with pytest.raises(InputError, match="S2-kill is known on the testbed only"):
-        simulated(make_loop("S2-kill"), 5, 0)
+        make_loop("S2-kill").simulated(5, 0)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +112,7 @@ def runs():
 
 
 def test_every_row_is_a_known_strategy():
-    assert {policy for policy, _ in ROWS} == set(STRATEGIES)
+    assert {policy for policy, _ in ROWS} == {*WORDS, "hpa"}
 
 
 def test_fractions_lie_between_the_unadapted_base_and_the_optimum(runs):
@@ -151,3 +145,22 @@ def test_the_detector_in_use_is_the_calibrated_one_and_quiet_on_the_plant():
     for one in found.values():
         assert one.calibrated <= 1000 * CALIBRATION_RATE
         assert one.checked <= 2.0, "false alarms per 1,000 quiet cycles of the plant"
+
+
+@pytest.mark.parametrize("name", ["hpa", "retrain(hpa)", "rollout(retrain(static(days=1)), horizon=1, samples=3)"])
+def test_a_name_gives_the_same_episode_to_the_judge_and_in_the_loop(name):
+    queues, cycles, seed = make_loop("mesh-s4-slower"), 12, 5
+    policy = make_policy(name, Worlds(queues.model, queues.model, queues.before, seed))
+    judged = simulate(queues.before, policy, [seed], cycles)
+    w = queues.before.disturbance(spawn(seed, "disturbance"), (cycles,))
+    plant = queues.simulated(10**6, seed, draw=lambda cycle: w[cycle][None])
+    records = run(plant, queues.controller(name, seed=seed), cycles)
+    assert [record.reward for record in records] == judged.rewards[0].tolist()
+
+
+def test_the_queues_of_s4_are_adapted_by_the_same_controller():
+    queues = make_loop("mesh-s4-heavier")
+    records = run(queues.simulated(20, 1), queues.controller("hpa", seed=1), 45)
+    assert any(record.alarm for record in records[20:]) and not any(record.alarm for record in records[:20])
+    with pytest.raises(InputError, match="scenario mesh-s4-heavier has no exploration"):
+        queues.controller("hpa", "epsilon")

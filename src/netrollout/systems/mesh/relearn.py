@@ -11,7 +11,7 @@ log response there plus s_g plus noise; the noise's variance is the old one, cou
 with that of the new windows.  The posterior is exact and costs a solve of the size of the configurations met.  It says
 how uncertain a configuration still is, which exploration uses.
 
-Where a queueing formula is known (`netrollout.adapt.physics`), s has after an alarm not mean 0 but what the formula
+Where a queueing formula is known (`physics`, in this room), s has after an alarm not mean 0 but what the formula
 says under one of many pairs of factors on the demands.  The posterior is then a mixture over these hypotheses, weighted
 by what was met, and the Gaussian process takes what the formula gets wrong.
 
@@ -30,9 +30,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netrollout.adapt.physics import Curves
 from netrollout.models.drift import change_point, log_moments
-from netrollout.systems.mesh.dynamics import Mesh, ResponseTable
+from netrollout.systems.mesh.dynamics import Mesh, MeshState, ResponseTable
+from netrollout.systems.mesh.physics import Curves
+from netrollout.systems.mesh.plants import Window, moved
 from netrollout.types import Floats, Ints
 
 KEEP = 30  # windows
@@ -72,6 +73,8 @@ class Relearned:
         The model from before the change.
     curves : Curves, optional
         What changes of the demands would do everywhere.
+    resting : (M,) int, optional
+        Where the mesh stands before the first window, at its first load.
     quiet, changed : Prior, optional
         See the module; `changed` is MISFIT with curves and CHANGED without.
 
@@ -83,12 +86,23 @@ class Relearned:
         Posterior mean of the factors on the demands at the nodes; ones without curves and before any alarm.
     alarms : int
         Changes that were noticed.
+    window : Window or None
+        The last one that was met.
     """
 
+    streams: tuple[str, ...] = ("response",)
+
     def __init__(
-        self, mesh: Mesh, curves: Curves | None = None, quiet: Prior = QUIET, changed: Prior | None = None
+        self,
+        mesh: Mesh,
+        curves: Curves | None = None,
+        resting: Ints | None = None,
+        quiet: Prior = QUIET,
+        changed: Prior | None = None,
     ) -> None:
         self.mesh, self.alarms, self._curves = mesh, 0, curves
+        self.window: Window | None = None
+        self._resting = np.zeros(len(mesh.controls), dtype=np.int64) if resting is None else np.asarray(resting)
         self._changed = changed or (CHANGED if curves is None else MISFIT)
         self._distance = _distances(mesh)
         self._history: deque[tuple[int, Floats, float]] = deque(maxlen=KEEP * mesh.n_states)
@@ -121,13 +135,41 @@ class Relearned:
         new = (len(kept) - 1) * np.var(np.stack(kept), axis=0, ddof=1)
         return np.asarray((old + new) / (NOISE_WEIGHT + len(kept) - 1))
 
-    def learn(self, grid: int, d: Floats, z: float) -> None:
+    def state(self, window: Window | None) -> MeshState:
+        """Return where the mesh stands after a window, or before the first one."""
+        self.window = window
+        if window is None:
+            return MeshState(self._resting[None], np.zeros(1, dtype=np.int64))
+        return MeshState(window.setting[None], np.array([window.next_load]))
+
+    def _grid(self, window: Window) -> int:
+        return int(self.mesh.index(MeshState(window.setting[None], np.array([window.load])))[0])
+
+    def residuals(self, window: Window) -> Floats:
+        """Return the standardised residual (1,) of a window."""
+        return np.array([self.residual(self._grid(window), window.d)])
+
+    def learn(self, window: Window, z: Floats) -> None:
+        """Take a window, met with residuals z (1,)."""
+        self.take(self._grid(window), window.d, float(z[0]))
+
+    def predicted(self, x: MeshState, u: Ints) -> Floats:
+        """Return the expected response times (V,), s, of action u (M,) in state x."""
+        setting = moved(self.mesh, x.setting[0], u)
+        return np.asarray(self.table().windows[int(self.mesh.index(x._replace(setting=setting[None]))[0])].mean(axis=0))
+
+    def reward(self, window: Window) -> tuple[float, bool]:
+        """Return the reward of a window and whether it broke a bound."""
+        reward, violation = self.mesh.objective(self.mesh.saved[self._grid(window)], window.d)
+        return float(reward), bool(violation)
+
+    def take(self, grid: int, d: Floats, z: float) -> None:
         """Take a window d (V,), s, at a grid point, met with residual z."""
         self._history.append((grid, d, z))
         self._kept[grid].append(np.log(d))
         self._refit()
 
-    def change(self) -> None:
+    def change(self, stream: str = "response") -> None:
         """Take the model of before the likeliest moment of the change as the old one, and keep the windows since."""
         rows = list(self._history)
         since = change_point(np.array([z for _, _, z in rows]))

@@ -4,22 +4,7 @@ Every run begins with a day under the base policy, while the controller listens;
 takes over, and the run is judged for `cycles` cycles by the rewards that it gets.  All controllers meet the same
 requests.
 
-==============  =======================================================================================================
-name            decision
-==============  =======================================================================================================
-`static`        walks to the best static setting of the old model and holds it
-`static-new`    the same for the true new system (an oracle)
-`hpa`           Kubernetes' autoscaler
-`base`          the optimum of the old model's lattice, unadapted
-`walk`          walks to the best static setting of the relearned model
-`dp`            the optimum of the relearned model's lattice
-`rollout-1`     truncated rollout on the old base with the relearned model, closed with zero
-`rollout-zero`  the same on `walk`
-`rollout`       one simulated cycle of the relearned model, closed with the value of its lattice
-`optimum`       the optimum of the true new system's lattice from the moment of the change (an oracle)
-==============  =======================================================================================================
-
-Which rollout is called `rollout` was fixed beforehand: the kind that did best in the comparison of chapter 06.
+The rows are the words of `netrollout.systems.queues.loops`.
 
 Letters: R model refits, N seeds, T cycles since the change.
 """
@@ -27,67 +12,29 @@ Letters: R model refits, N seeds, T cycles since the change.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from joblib import Parallel, delayed
 
-from netrollout.adapt.queues import STREAMS, QueueController, RelearnedQueues, window_of_cycle
-from netrollout.models.drift import calibrate, make_detector
-from netrollout.rollout import TruncatedRollout
+from netrollout.loop import make_loop
+from netrollout.makers import Worlds, make_policy
+from netrollout.models.drift import calibrate
 from netrollout.seeding import spawn
 from netrollout.studies.closed_loop_study import Runs
-from netrollout.systems.queues.dynamics import QueueMesh, QueueState
-from netrollout.systems.queues.lattice import Lattice
-from netrollout.systems.queues.policies import HORIZON, SAMPLES, Hold, Hpa, best_static
+from netrollout.systems.queues.dynamics import QueueMesh
+from netrollout.systems.queues.loops import DETECTOR, ORACLES, WORDS
+from netrollout.systems.queues.plants import window_of_step
 from netrollout.systems.queues.realise import daily_model, load_daily
+from netrollout.systems.queues.relearn import RelearnedQueues
 from netrollout.types import Floats, InputError, Policy
 
 DAY = 96  # cycles before the change
-DETECTOR, SETTING = "page-hinkley", 17.0  # see `calibrated`
 CALIBRATION_RATE = 3e-4  # false alarms per cycle and stream
-TABLES = 50  # simulated cycles per entry of a lattice that is made online
-STATICS = range(4)  # days on which the best static setting is looked for online
 STREAK, SHARE = 24, 0.8  # recovered: this share of the possible gain, over so many cycles
 OWN = 1000  # number of the first log of other days that a quiet plant is drawn from
-ROWS = ("static", "static-new", "hpa", "base", "walk", "dp", "rollout-1", "rollout-zero", "rollout", "optimum")
-
-
-@lru_cache(maxsize=40)  # 30 MB each; a refit meets about as many models
-def _lattice(system: QueueMesh) -> Lattice:
-    return Lattice(system, samples=TABLES)
-
-
-@lru_cache(maxsize=40)
-def _held(system: QueueMesh) -> Hold:
-    return Hold(system, best_static(system, STATICS))
-
-
-def plans(old: QueueMesh, seed: int) -> dict[str, Callable[[QueueMesh], Policy]]:
-    """Return what each row does with a model, in `ROWS`' terms; `old` is the one from before the change."""
-
-    def rolled(model: QueueMesh, base: Policy, horizon: int, terminal: Callable[[QueueState], Floats] | None) -> Policy:
-        return TruncatedRollout(model, base, spawn(seed, "rollout"), horizon, SAMPLES, terminal=terminal)
-
-    return {
-        "static": lambda model: _held(old),
-        "static-new": _held,
-        "hpa": lambda model: Hpa(old),
-        "base": lambda model: _lattice(old),
-        "walk": _held,
-        "dp": _lattice,
-        "optimum": _lattice,
-        "rollout-1": lambda model: rolled(model, _lattice(old), HORIZON, None),
-        "rollout-zero": lambda model: rolled(model, _held(model), HORIZON, None),
-        "rollout": lambda model: rolled(model, _lattice(old), 0, _lattice(model).value),
-    }
-
-
-def controller(known: QueueMesh, plan: Callable[[QueueMesh], Policy]) -> QueueController:
-    """Return a fresh controller that knows a model."""
-    detectors = {stream: make_detector(DETECTOR, SETTING) for stream in STREAMS}
-    return QueueController(RelearnedQueues(known), detectors, plan)
+ROWS = tuple(WORDS)
 
 
 def compare_daily(
@@ -145,23 +92,28 @@ def _refit(change: str, refit: int, seeds: int, cycles: int, seed: int, rows: Se
 
 def run_daily(change: str, known: QueueMesh, row: str, n: int, refit: int = 0, cycles: int = 150) -> Floats:
     """Run one row; return reward, share late, alarm (0 or 1) and computing time in s of every cycle, (DAY + T, 4)."""
-    daily, oracle = load_daily(), row in ("static-new", "optimum")
-    base, true = _lattice(known), daily.plant("after", change)
-    brain = controller(true if oracle else known, plans(known, n)[row])
+    loop = replace(make_loop(f"mesh-s4-{change}"), model=known)
+    brain, base = loop.controller(row, seed=n), _base(known)
     rng = spawn(n, "daily loop", refit)
-    x, w = daily.before.initial(rng, 1), daily.before.disturbance(rng, (DAY + cycles,))
+    brain.x, w = loop.before.initial(rng, 1), loop.before.disturbance(rng, (DAY + cycles,))
+    plant = loop.simulated(DAY, n, brain.x, lambda t: w[t][None])
     found = np.empty((DAY + cycles, 4))
     for t in range(DAY + cycles):
-        quiet, begin = t < DAY, time.perf_counter()
-        u = base.predict(known.observe(x), deterministic=True)[0] if quiet else brain.decide(x)[None]
-        computing = time.perf_counter() - begin
-        step = (daily.before if quiet else true).transition(x, u, w[t][None])
-        begin, alarm = time.perf_counter(), False
-        if not oracle:
-            alarm = brain.learn(window_of_cycle(int(x.phase[0]), step.metrics))
-        found[t] = step.reward[0], step.metrics["late"][0], alarm, computing + time.perf_counter() - begin
-        x = step.state
+        begin = time.perf_counter()
+        u = base.predict(known.observe(brain.x), deterministic=True)[0][0] if t < DAY else brain.decide()
+        computing, window = time.perf_counter() - begin, plant.act(u)
+        begin, alarms = time.perf_counter(), ()
+        if row in ORACLES:  # they are told, and need no detector
+            brain.x = window.state
+        else:
+            _, alarms = brain.learn(window)
+        reward = brain.relearner.reward(window)[0]
+        found[t] = reward, window.late, bool(alarms), computing + time.perf_counter() - begin
     return found
+
+
+def _base(known: QueueMesh) -> Policy:
+    return make_policy(WORDS["base"], Worlds(known, known, known))
 
 
 def _judged(k: int, rows: Sequence[str], found: Sequence[list[list[Floats]]]) -> Runs:
@@ -203,10 +155,10 @@ def calibrated(cycles: int = 10_000, seed: int = 0) -> float:
 
 def _quiet(known: QueueMesh, plant: QueueMesh, n: int) -> list[Floats]:
     rng, relearned = spawn(n, "quiet day"), RelearnedQueues(known)
-    x, base, found = plant.initial(rng, 1), _lattice(known), []
+    x, base, found = plant.initial(rng, 1), _base(known), []
     for _ in range(DAY):
         u = base.predict(known.observe(x), deterministic=True)[0]
         step = plant.step(x, u, rng)
-        found.append(relearned.residuals(window_of_cycle(int(x.phase[0]), step.metrics)))
+        found.append(relearned.residuals(window_of_step(int(x.phase[0]), step)))
         x = step.state
     return found
