@@ -11,7 +11,7 @@ from netrollout.seeding import spawn
 from netrollout.studies.closed_loop_study import CALIBRATION_RATE, ROWS, calibrated, compare, fractions
 from netrollout.systems.mesh.autoscaler import TARGETS, tuned
 from netrollout.systems.mesh.dynamics import MeshState
-from netrollout.systems.mesh.loops import DETECTOR, SETTING, WORDS, trace_rewards
+from netrollout.systems.mesh.loops import DETECTOR, SETTING, WORDS
 from netrollout.types import InputError
 
 
@@ -37,7 +37,7 @@ def test_after_the_change_there_is_something_to_gain(loop):
 
 def test_over_all_visits_there_is_less_to_gain_than_on_the_one_that_the_plant_has(loop):
     here = place(loop.after, loop.resting)
-    gain = [rewards.max() - rewards[here] for rewards in (trace_rewards(loop), loop.after.held_rewards())]
+    gain = [rewards.max() - rewards[here] for rewards in (loop.trace_rewards(), loop.after.held_rewards())]
     assert 0.0 < gain[0] < gain[1]
 
 

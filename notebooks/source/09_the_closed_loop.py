@@ -61,7 +61,6 @@ from netrollout.results import Results
 from netrollout.studies.closed_loop_daily import DAY, compare_daily
 from netrollout.studies.closed_loop_logs import live_runs, paired
 from netrollout.studies.closed_loop_study import QUIET, calibrated, compare, fractions
-from netrollout.systems.mesh.loops import trace_rewards
 from netrollout.traces import log_files, trace_files
 
 # %%
@@ -349,7 +348,7 @@ for policy in ("base", "hpa", "rollout"):
     record(f"live.{policy}.late", over, "share", f"t interval over {over.n} live runs")
 results.value("live.runs", len(milder), unit="runs")
 at = int(np.ravel_multi_index(tuple(loop.resting), loop.model.shape[1:]))
-for where_, held in (("plant", loop.after.held_rewards()), ("trace", trace_rewards(loop))):
+for where_, held in (("plant", loop.after.held_rewards()), ("trace", loop.trace_rewards())):
     results.value(f"live.possible.{where_}", float(held.max() - held[at]), unit="reward per cycle")
 
 # %% [markdown]

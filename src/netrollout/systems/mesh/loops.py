@@ -185,6 +185,18 @@ class Loop:
         d = frame[[f"d_{service}" for service in scenario.services]].to_numpy()
         return RecordedPlant(self.model, frame["grid"].to_numpy(), d, self.resting)
 
+    def trace_rewards(self) -> Floats:
+        """Return the mean reward of a window at every grid point, (G,), over all visits of the trace after the change.
+
+        The simulated plant has one visit of each, so its best setting looks better than it is.
+        """
+        scenario = load_scenario(SYSTEMS[self.name])
+        frame = rows(scenario, "after")
+        d = frame[[f"d_{service}" for service in scenario.services]].to_numpy()
+        reward, _ = self.model.objective(self.model.saved[frame["grid"].to_numpy()], d)
+        mean = frame.assign(reward=reward).groupby("grid")["reward"].mean()
+        return np.asarray(mean.reindex(range(self.model.n_states)))
+
     def live(
         self, change_at: int, seed: int, cycle: int = 0, window: Window | None = None, **options: Any
     ) -> LivePlant:
@@ -280,19 +292,6 @@ def _rest(model: Mesh, setting: Ints) -> Ints:
         x = x._replace(setting=np.clip(x.setting + u - 1, 0, np.asarray(model.shape[1:]) - 1))
     rested: Ints = x.setting[0]
     return rested
-
-
-def trace_rewards(loop: Loop) -> Floats:
-    """Return the mean reward of a window at every grid point, (G,), over all visits of the trace after the change.
-
-    The simulated plant has one visit of each, so its best setting looks better than it is.
-    """
-    scenario = load_scenario(SYSTEMS[loop.name])
-    frame = rows(scenario, "after")
-    d = frame[[f"d_{service}" for service in scenario.services]].to_numpy()
-    reward, _ = loop.model.objective(loop.model.saved[frame["grid"].to_numpy()], d)
-    mean = frame.assign(reward=reward).groupby("grid")["reward"].mean()
-    return np.asarray(mean.reindex(range(loop.model.n_states)))
 
 
 def _live_day(grid: Mesh) -> Pattern:
