@@ -117,6 +117,8 @@ class PolicyName:
             return cls._of(tree.body)
         except SyntaxError as error:
             raise InputError(f"policy {text!r}: {error.msg}; expected {SHAPE}") from None
+        except (MemoryError, RecursionError):
+            raise InputError(f"policy {text[:60]!r}..: nested too deeply; expected {SHAPE}") from None
         except ValueError as error:
             raise InputError(f"policy {text!r}: {error or 'something else'}; expected {SHAPE}") from None
 
