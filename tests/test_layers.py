@@ -148,7 +148,7 @@ TWICE = {
     "Load", "Mesh", "Objective", "Pattern", "Plan", "QueueState", "Record", "Rule", "Run",
     "Table", "bootstrap", "calibrated", "collect", "erlang_c", "estimates",
     "held_out_error", "learned", "load", "main", "paired",
-    "replay", "run",     "tabulate",
+    "replay", "run", "tabulate",
 }  # fmt: skip
 
 

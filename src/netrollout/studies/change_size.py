@@ -18,16 +18,17 @@ from functools import cache, partial
 import numpy as np
 from joblib import Parallel, delayed
 
-from netrollout.adapt.day import SimulatedDay
+from netrollout.adapt import run
 from netrollout.catalog import Worlds, policy_table
-from netrollout.catalog.day import DayController, load_day, run_day
 from netrollout.experiment import Cell
+from netrollout.loop import make_loop
 from netrollout.models import make_surrogate, tabulate
 from netrollout.studies.rotation import known_static
 from netrollout.studies.working_day import judged
 from netrollout.systems.mesh.dynamics import Mesh, ResponseTable
 from netrollout.systems.mesh.realise import MODEL_WINDOWS, ROUTE_TIMEOUT
 from netrollout.systems.mesh.scenario import load_scenario
+from netrollout.systems.queues.plants import SimulatedQueues
 from netrollout.systems.queues.throttle import window_means
 from netrollout.types import Floats
 
@@ -122,9 +123,10 @@ def day_rewards(sizes: Sequence[float], seeds: Sequence[int], jobs: int = -1) ->
 
 
 def _day(policy: str, size: float, seed: int) -> tuple[float, float]:
-    day = load_day()
+    day = make_loop("S5")
     heavier = replace(day.before, demand=(day.before.demand[0] * size, day.before.demand[1] * size))
-    brain, begin = DayController(policy, seed), time.perf_counter()
-    windows = run_day(SimulatedDay(day.before, heavier, day.change_at, seed), brain, day.cycles)
+    brain, begin = day.controller(policy, seed=seed), time.perf_counter()
+    plant = SimulatedQueues(day.before, heavier, day.change_at, seed)
+    windows = [record.window for record in run(plant, brain, day.cycles)]
     seconds = (time.perf_counter() - begin) / day.cycles
     return judged(policy, seed, windows[day.change_at :]).reward, seconds

@@ -53,7 +53,16 @@ class ThrottledState(NamedTuple):
     load: Floats
     busy: Floats
     late: Floats
-    jobs: Jobs
+    end: Floats  # these five as in `Jobs`
+    came: Floats
+    used: Floats
+    waiting: Floats
+    number: Ints
+
+    @property
+    def jobs(self) -> Jobs:
+        """The requests in the system."""
+        return Jobs(*self[-5:])
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,7 @@ class ThrottledMesh(QueueMesh):
         x, workers = super().initial(rng, n), MOST + 1
         none = np.full((n, workers), NEVER)
         jobs = Jobs(none, none, np.zeros((n, workers)), np.zeros((n, 2, self._places, 2)), np.zeros((n, 2), np.int64))
-        return ThrottledState(*x, jobs)
+        return ThrottledState(*x, *jobs)
 
     def disturbance(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
         """Draw uniforms (*shape, 3): whether the burst moves, the key of the cycle's stream of requests, the mood."""
@@ -135,7 +144,7 @@ class ThrottledMesh(QueueMesh):
         shifted = np.concatenate([starting[:, 1:], np.zeros_like(starting[:, :1])], axis=1)
         work = backlog(jobs.number, np.asarray(self.demand) / self.quota, ready + starting[:, 0])
         phase = (x.phase + 1) % self.pattern.day
-        state = ThrottledState(phase, burst, setting, shifted, work, offered, used, late, jobs)
+        state = ThrottledState(phase, burst, setting, shifted, work, offered, used, late, *jobs)
         reward = -self.worker_cost * asked - self.late_cost * late - self.move_cost * moves
         return Step(state, reward, np.zeros(len(reward), dtype=bool), metrics)
 
