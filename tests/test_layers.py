@@ -184,10 +184,6 @@ def test_a_file_can_be_read_in_one_go(module):
     assert modules()[module].read_text(encoding="utf-8").count("\n") <= MOST_LINES
 
 
-# Modules that still ask of which room a system is; this list only gets shorter.
-ASKING = {"studies.service_changes"}
-
-
 def test_nobody_outside_a_room_asks_for_its_class():
     rooms = {
         node.name
@@ -205,4 +201,4 @@ def test_nobody_outside_a_room_asks_for_its_class():
         and getattr(node.func, "id", "") == "isinstance"
         and rooms & {getattr(part, "id", "") for part in ast.walk(node.args[1])}
     }
-    assert asking <= ASKING, "a property of the system says what is asked"
+    assert not asking, "a property of the system says what is asked"

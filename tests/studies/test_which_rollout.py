@@ -9,6 +9,7 @@ import pytest
 from netrollout import experiment
 from netrollout.catalog import world
 from netrollout.cli.evaluate import judged
+from netrollout.policies import PolicyName
 from netrollout.studies.networks import networks
 from netrollout.studies.which_rollout import bound, exact_rollouts, fleet, fleet_rows
 from netrollout.systems.mesh.policies import greedy_table
@@ -43,3 +44,9 @@ def test_the_fleet_is_compared_jointly_only_where_that_is_possible():
     assert set(tables[2].values) - set(tables[8].values) == {"joint"}
     steps = {k: table["model_steps", "multi-agent"][0] for k, table in tables.items()}
     assert steps[8] / steps[2] == pytest.approx(4.0, rel=0.4)
+
+
+def test_networks_may_lie_in_a_folder_whose_name_has_a_comma(monkeypatch, tmp_path):
+    monkeypatch.setattr("netrollout.studies.networks.Parallel", lambda n_jobs: list)
+    [name] = networks([None], 1, [0], tmp_path / "a, b")
+    assert dict(PolicyName.parse(name).options) == {"file": str(tmp_path / "a, b" / "0.npz")}

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from netrollout import __version__
-from netrollout.cli import adapt, data, evaluate, export, policies, serverless, systems, testbed, train
+from netrollout.cli import adapt, data, evaluate, export, names, serverless, testbed, train
 from netrollout.types import InputError
 
 app = typer.Typer(name="netrollout", no_args_is_help=True, pretty_exceptions_enable=False)
@@ -30,8 +30,8 @@ def _about(
     """Adapt control policies of networked systems by rollout."""
 
 
-app.command("systems")(systems.systems)
-app.command("policies")(policies.policies)
+app.command("systems")(names.systems)
+app.command("policies")(names.policies)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(evaluate.compare)
 app.command("adapt")(adapt.adapt)

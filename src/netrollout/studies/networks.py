@@ -8,6 +8,7 @@ from pathlib import Path
 from joblib import Parallel, delayed
 
 from netrollout.learn import save, train
+from netrollout.policies import PolicyName
 from netrollout.types import System
 
 
@@ -21,13 +22,13 @@ def networks(systems: Sequence[System], steps: int, seeds: Sequence[int], folder
         Environment steps of each training.
     seeds : sequence of int, as many as systems
     folder : path
-        Where the files go; its path must hold no comma.
+        Where the files go.
     """
     files = [Path(folder, f"{k}.npz") for k in range(len(systems))]
     Parallel(n_jobs=-1)(
         delayed(_train)(system, steps, seed, file) for system, seed, file in zip(systems, seeds, files, strict=True)
     )
-    return [f"ppo(file={file})" for file in files]
+    return [str(PolicyName("ppo", None, (("file", str(file)),))) for file in files]
 
 
 def _train(system: System, steps: int, seed: int, file: Path) -> None:

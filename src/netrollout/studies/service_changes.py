@@ -100,7 +100,6 @@ def repairs(name: str, source: str, seed: int, training_seeds: int, budget: int,
     optimum = policy_iteration(mdp).value[start]
     target = optimum - (1.0 - share) * abs(optimum)
     base = lift(policy_table("optimal", worlds), worlds.model)
-    assert isinstance(worlds.model, Mesh)
     model = worlds.model
     plans: dict[str, Callable[[], Ints]] = {
         "rollout": lambda: rollout_table(mdp, base),

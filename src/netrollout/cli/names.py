@@ -1,4 +1,4 @@
-"""`netrollout policies`: what a policy may be called."""
+"""`netrollout systems` and `netrollout policies`: what can be made, and what a policy may be called."""
 
 from __future__ import annotations
 
@@ -10,6 +10,18 @@ from rich.console import Console
 from rich.table import Table
 
 from netrollout.cli.common import Load, System
+
+
+def systems() -> None:
+    """List the systems with their controls, states and joint actions."""
+    from netrollout.catalog import describe
+    from netrollout.family import names
+
+    table = Table("system", "what it is", "controls", "states", "joint actions")
+    for name in names():
+        entry = describe(name)
+        table.add_row(name, entry.summary, entry.controls, str(entry.states or "not listed"), str(entry.actions))
+    Console().print(table)
 
 
 def policies(system: System, load: Load = None) -> None:
