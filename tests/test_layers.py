@@ -170,7 +170,7 @@ def test_no_public_name_is_defined_in_two_modules():
     assert set(twice) >= TWICE, "take what is no longer defined twice off the list"
 
 
-MOST_PUBLIC = 720  # functions and classes; the aim is 320, and this number only falls
+MOST_PUBLIC = 690  # functions and classes; the aim is 320, and this number only falls
 MOST_LINES = 400  # of a file
 
 
