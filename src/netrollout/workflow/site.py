@@ -11,7 +11,7 @@ import yaml
 
 from netrollout import __version__
 from netrollout.provenance import provenance
-from netrollout.workflow.cells import hide_bookkeeping
+from netrollout.workflow.cells import fit_page, hide_bookkeeping
 from netrollout.workflow.errors import WorkflowError
 from netrollout.workflow.graph import read_graph
 from netrollout.workflow.outputs import outputs_file, show_published
@@ -100,6 +100,7 @@ def stage_notebook(source: Path, target: Path, profile: str, outputs: Path) -> N
     if "stand_in" not in notebook.metadata:
         whole = profile == "full" or show_published(notebook, outputs)
         _frame(notebook, source.stem, ":pictures: here" if not whole else "")
+    fit_page(notebook)
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)
 
