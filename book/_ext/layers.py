@@ -15,7 +15,7 @@ from sphinx.util.docutils import SphinxDirective
 from netrollout.workflow import imports
 
 WIDTH, ROW, HEIGHT = 760, 62, 26
-ROLES = {1: "dynamics", 2: "models", 3: "rules, bounds", 6: "realise, policies"}
+ROLES = {1: "dynamics", 2: "models", 3: "rules, bounds", 5: "plants, relearners", 6: "realise, policies", 7: "loops"}
 
 
 def part(module):
