@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netrollout.evaluate import bootstrap, cvar, resolution, simulate, t_interval
+from netrollout.evaluate import bootstrap, cvar, over_units, resolution, simulate, t_interval
 from netrollout.policies import RandomPolicy, TablePolicy
 from netrollout.seeding import spawn
 from netrollout.systems.toy import Walk
@@ -127,3 +127,10 @@ def test_a_tail_is_the_mean_of_the_worst_and_is_refused_where_these_are_too_few(
     assert found.value == 2.0 and found.low <= 2.0 <= found.high
     with pytest.raises(InputError, match=r"CVaR at 0.01: 1 of 100 episodes .* expected 5 or more, which takes 500"):
         cvar(values, 0.01)
+
+
+def test_the_units_are_the_outermost_of_which_there_are_several():
+    values = np.random.default_rng(0).normal(size=(3, 8))
+    assert over_units(values) == t_interval(values)
+    assert over_units(values[:1]) == t_interval(values[0])
+    assert (over_units(values[:1, :1]).low, over_units(values[:1, :1]).n) == (values[0, 0], 1)

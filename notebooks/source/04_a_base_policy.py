@@ -40,8 +40,8 @@
 profile: str = "full"  # which profile runs; the workflow sets it
 source: str = "testbed"  # traces that the chapter is about: testbed (shipped) or kth (published, where fetched)
 seed: int = 0  # of models, refits and trainings
-refits: int = 3  # bootstrap refits of the model
-training_seeds: int = 5  # policies trained on each refit
+refits: int = 10  # visits held out in turn, each with a bootstrap refit of the model on the others
+training_seeds: int = 2  # policies trained on each refit
 steps: int = 30_000  # environment steps of each training
 every: int = 1_024  # environment steps between two exact judgements
 flip_steps: int = 8_192  # environment steps of the sign-flip test
@@ -58,10 +58,11 @@ from netrollout import make, plots
 from netrollout.batch import joint_actions
 from netrollout.catalog import Worlds, policy_table
 from netrollout.dp import MDP, evaluate_policy, policy_iteration
-from netrollout.evaluate import bootstrap
+from netrollout.evaluate import t_interval
 from netrollout.learn import learner, learning_curve, recipe, tabulate, train
 from netrollout.learn.network import policy_probabilities
 from netrollout.results import Results
+from netrollout.studies.rotation import record_difference, tell
 from netrollout.systems.mesh.dynamics import Objective
 from netrollout.traces import trace_files
 
@@ -69,7 +70,7 @@ from netrollout.traces import trace_files
 plots.use_style()
 asked = dict(source=source, seed=seed, refits=refits, training_seeds=training_seeds, steps=steps, every=every,
              flip_steps=flip_steps)  # fmt: skip
-results = Results("04_a_base_policy", profile, asked, data=trace_files("mesh/s2_before"))
+results = Results("04_a_base_policy", profile, asked, data=trace_files("mesh/release_before"))
 
 # %% [markdown]
 # ## Why learn a policy at all
@@ -126,9 +127,13 @@ names = {"n_steps": "n_steps", "batch_size": "batch_size", "learning_rate": "lea
 settings = recipe("ppo").settings
 shown = {name: str(settings[key]) for key, name in names.items()}
 results.table("settings", ["setting", "value"], [[key, value] for key, value in shown.items()])
-models = [make("mesh-s2", source=source, side="model", seed=seed, refit=r) for r in range(refits)]
+MESH = {"testbed": "mesh-release", "kth": "mesh-s2"}[
+    source
+]  # scenario S2: our release, and as published; before its change
+models, plants = ([make(MESH, side, source=source, seed=seed, held=r, **more(r)) for r in range(refits)]
+                  for side, more in (("model", lambda r: {"refit": r}), ("plant", lambda r: {})))  # fmt: skip
 mdps = [MDP.from_system(model) for model in models]
-plant = make("mesh-s2", source=source, side="plant", seed=seed)
+plant = plants[0]
 
 # %%
 start = int(plant.index(plant.initial(np.random.default_rng(0), 1))[0])
@@ -187,8 +192,8 @@ results.value("speed", speed, unit="steps/s", live=True)
 best = [policy_iteration(mdp) for mdp in mdps]
 top = np.array([solved.value[start] for solved in best])
 share = curves / top[:, None, None]
-middle = [bootstrap(share[..., k]) for k in range(len(at))]
-worlds = [Worlds(model, model, plant, seed) for model in models]
+middle = [t_interval(share[..., k]) for k in range(len(at))]
+worlds = [Worlds(model, model, held, seed) for model, held in zip(models, plants, strict=True)]
 flat = {name: np.mean([evaluate_policy(mdp, policy_table(name, w)).value[start] / j
                        for mdp, w, j in zip(mdps, worlds, top, strict=True)])
         for name in ("random", "static", "greedy")}  # fmt: skip
@@ -216,8 +221,8 @@ figure.legend(loc="outside right center")
 plots.provenance_line(figure, results.record)
 
 # %% [markdown]
-# **What the figure says.** Thin lines are single trainings, the band is the 95 % interval of their mean (hierarchical
-# bootstrap over refits and seeds). Of {res}`04_a_base_policy/runs` trainings {res}`04_a_base_policy/reached` reached
+# **What the figure says.** Thin lines are single trainings, the band is the 95 % t interval of their mean over the held-out
+# visits. Of {res}`04_a_base_policy/runs` trainings {res}`04_a_base_policy/reached` reached
 # 95 % of their model's optimum at some point, the median of these after {res}`04_a_base_policy/steps-to-95`;
 # {res}`04_a_base_policy/stayed` stood there at the end, after {res}`04_a_base_policy/steps` steps. A greedy policy
 # changes in jumps: when the order of two actions flips in one state, the walk from the start may end in another cell.
@@ -252,12 +257,13 @@ results.value(
     "flip.random", float(evaluate_policy(mdps[0], policy_table("random", worlds[0])).value[start]), unit="reward"
 )
 results.value("flip.worst", -float(policy_iteration(MDP.from_system(turned)).value[start]), unit="reward")
-results.value("flip.passed", bool(fall < results.record["values"]["flip.random"]["value"]))
+results.finding("flip", {"flip.turned < flip.random": "That is below random: the test is passed."},
+                otherwise="That is not below random: the test is not passed.")  # fmt: skip
 
 # %% [markdown]
 # Trained on the turned reward, the policy is worth {res}`04_a_base_policy/flip.turned:.2f` by the true one; random is
 # worth {res}`04_a_base_policy/flip.random:.2f`, and the worst possible policy {res}`04_a_base_policy/flip.worst:.2f`.
-# Below random: {res}`04_a_base_policy/flip.passed`. (One training with one seed: a test of the code, not a
+# {finding}`04_a_base_policy/flip` (One training with one seed: a test of the code, not a
 # measurement.)
 #
 # ## The policy, drawn
@@ -277,11 +283,11 @@ for axes, (name, table) in zip(
 plots.provenance_line(figure, results.record)
 
 # %%
-how = f"hierarchical bootstrap over {refits} model refits x {training_seeds} training seeds; exact"
+how = f"t interval over {refits} held-out visits, {training_seeds} trainings with each; exact"
 
 
 def record(name, values, unit="reward"):
-    e = bootstrap(values)
+    e = t_interval(values)
     results.value(name, e.value, e.low, e.high, n=e.n, unit=unit, how=how)
 
 
@@ -303,7 +309,7 @@ record("same-action", same, "share")
 BASELINES = ("random", "static", "greedy", "reactive", "optimal", "oracle")
 plans = {name: [[policy_table(name, w)] * training_seeds for w in worlds] for name in BASELINES}
 plans |= {"ppo": tables, "ppo, sampled": laws}
-on_plant = MDP.from_system(plant)
+on_plant = [MDP.from_system(held) for held in plants]
 
 
 # %%
@@ -313,13 +319,13 @@ def worth(judges, plan):  # at the start, (refits, training seeds)
 
 
 model_worth = {name: worth(mdps, plan) for name, plan in plans.items()}
-plant_worth = {name: worth([on_plant] * refits, plan) for name, plan in plans.items()}
+plant_worth = {name: worth(on_plant, plan) for name, plan in plans.items()}
 
 
 # %%
 def words(values):
-    e = bootstrap(values)
-    return f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})" if e.high - e.low > 1e-9 else f"{e.value:.2f}"
+    e = t_interval(values)
+    return f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})"
 
 
 best_model, best_plant = model_worth["optimal"], plant_worth["oracle"]
@@ -335,32 +341,43 @@ for name in ("ppo", "ppo, sampled", "static", "optimal", "random"):
     record(f"plant.{key}", plant_worth[name])
     record(f"model.below-optimum.{key}", best_model - model_worth[name])
     if name != "ppo":
-        record(f"plant.ppo-minus-{key}", plant_worth["ppo"] - plant_worth[name])
+        record_difference(results, f"plant.ppo-minus-{key}", plant_worth["ppo"] - plant_worth[name])
     record(f"plant.below-oracle.{key}", best_plant - plant_worth[name])
+
+# %%
+results.value("margin", 0.1, unit="reward", how="a tenth of a per cent of the largest value")
+for rival, who in {
+    "static": "the best static setting of its model",
+    "optimal": "the exact optimum of its model",
+    "random": "random",
+}.items():
+    said = f"The network is ahead of {who} by", f"The network minus {who} is", f"whether the network or {who} is ahead"
+    print(tell(results, f"plant.ppo-minus-{rival}", *said, "margin"))
+results.finding("recap", {
+    "plant.ppo-minus-optimal < 0": "A network falls short of the exact optimum of the same model on the plants, by {plant.ppo-minus-optimal:.1f:interval:bare}.",
+    "plant.ppo-minus-optimal within margin": "A network reaches on the plants what the exact optimum of the same model is worth."},
+    otherwise="On the plants a network and the exact optimum of the same model are not told apart: {plant.ppo-minus-optimal:.1f:interval:bare}.")  # fmt: skip
 
 # %% [markdown]
 # ```{restable} 04_a_base_policy/policies
 # ```
 #
-# Values from the start, exact, with 95 % intervals by hierarchical bootstrap over model refits and, within them,
-# training seeds. Differences are paired by refit. A number without an interval did not vary: it does not depend on
-# model and seed, or all of them led to policies of the same worth. The columns "on its own model" are planned and
+# Values from the start, exact. Every visit of the trace is held out once and judges; the models are learned from the others; intervals are Student's over the
+# visits, with the trainings of each averaged. The columns "on its own model" are planned and
 # judged on the same object and therefore optimistic; they are here to show what training *left on the table*, not what
 # a policy earns.
 
 # %% mystnb={"image": {"alt": "Horizontal bars with intervals: exact value at the start on the plant of every policy, baselines and PPO."}}
 figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
-bars = [bootstrap(values) for values in plant_worth.values()]
+bars = [t_interval(values) for values in plant_worth.values()]
 plots.interval_bars(axes, list(plant_worth), *zip(*((e.value, e.low, e.high) for e in bars), strict=True))
 axes.set_xlabel("discounted reward from the start, on the plant")
 plots.provenance_line(figure, results.record)
 
 # %% [markdown]
 # **What the table says.** On its own model PPO stays {res}`04_a_base_policy/model.below-optimum.ppo:.2f:interval`
-# below the optimum. On the plant it is worth {res}`04_a_base_policy/plant.ppo:.2f:interval`; against the best static
-# setting that is {res}`04_a_base_policy/plant.ppo-minus-static:.2f:interval` (negative: worse), against the exact
-# optimum of the same models {res}`04_a_base_policy/plant.ppo-minus-optimal:.2f:interval`, against random
-# {res}`04_a_base_policy/plant.ppo-minus-random:.2f:interval`. Sampling from the policy instead of taking its best
+# below the optimum. On the plants it is worth {res}`04_a_base_policy/plant.ppo:.2f:interval`. {finding}`04_a_base_policy/plant.ppo-minus-static`
+# {finding}`04_a_base_policy/plant.ppo-minus-optimal` {finding}`04_a_base_policy/plant.ppo-minus-random` Sampling from the policy instead of taking its best
 # action gives {res}`04_a_base_policy/plant.sampled:.2f:interval`: the entropy term pays for exploration in training,
 # and one should switch it off in service.
 #
@@ -387,8 +404,7 @@ _ = results.write()
 #   tuned them here.
 # - One environment, episodes from one start. Other starts would teach the network more of the map, and less of the
 #   path that counts.
-# - Refits say how the model's visits might have differed; the plant is one visit per configuration and is not
-#   resampled.
+# - Each plant is one visit of each configuration: ten units in the full profile, and the intervals hold their noise.
 # - Training seeds stand for everything random in training: initial weights, sampled actions, sampled windows.
 #
 # ## Exercises
@@ -402,7 +418,7 @@ _ = results.write()
 # factor $m(x,v) = 0$ only. So masked logits get no gradient, and the sampled $u$ is never masked itself.
 # ```
 #
-# **2.** Train with `netrollout train mesh-s2 ppo --steps 5000` and other seeds, or raise `training_seeds`. How does
+# **2.** Train with `netrollout train mesh-release ppo --steps 5000` and other seeds, or raise `training_seeds`. How does
 # the width of the interval change when you double the seeds, and when you double the refits? Which one would you buy
 # more of?
 #
@@ -427,6 +443,7 @@ _ = results.write()
 # - Learned policies are for state spaces that cannot be enumerated; on a small one they can be *checked*.
 # - Masks remove infeasible actions before the softmax, at no cost in bias.
 # - Follow exact values of greedy policies, over several seeds and refits; one curve is an anecdote.
+# - {finding}`04_a_base_policy/recap`
 # - Learner's error and model's error are different numbers. Report both, next to the static setting.
 #
 # ## Further reading

@@ -61,7 +61,7 @@ from netrollout.catalog import world
 from netrollout.dp import MDP, LinearQuadratic, along_line, evaluate_policy, policy_iteration
 
 # %%
-from netrollout.evaluate import bootstrap, simulate
+from netrollout.evaluate import over_units, simulate
 from netrollout.policies import random_table
 from netrollout.results import Results
 from netrollout.rollout import TruncatedRollout
@@ -85,7 +85,7 @@ def slug(name):
 
 
 def record(name, values, unit, how):
-    e = bootstrap(values, crossed=True)
+    e = over_units(values)
     results.value(slug(name), e.value, e.low, e.high, n=e.n, unit=unit, how=how)
     return e
 
@@ -184,7 +184,7 @@ judged = experiment.run(
     {(r, n): partial(replace, worlds[r], base=first) for r, n in pairs}, s1_rows, experiment.exactly(), jobs=-1
 )
 s1 = {row: judged["mean", row] for row in judged.values}
-how = f"crossed bootstrap over {refits} model refits x {training_seeds} PPO bases; exact on the plant"
+how = f"t interval over {refits} model refits x {training_seeds} PPO bases; exact on the plant"
 bases = ["random", "greedy", "reactive", "ppo"]
 kinds = list(dict.fromkeys(kind for base, kind in s1 if base != "none"))
 cells = {key: record("s1." + ".".join(key), v, "reward", how) for key, v in s1.items()}
@@ -360,7 +360,7 @@ judged = experiment.run(cells, s4_rows, experiment.episodes(range(episodes)), jo
 daily = {change: judged.at(change) for change in changes}
 
 # %%
-how4 = f"crossed bootstrap over {refits} logs (with their networks) x {episodes} paired episodes of {cycles} cycles"
+how4 = f"t interval over {refits} logs (with their networks) x {episodes} paired episodes of {cycles} cycles"
 shown3 = lambda e: f"{e.value:.3f} ({e.low:.3f} to {e.high:.3f})"  # noqa: E731
 for change in changes:
     table = daily[change]
@@ -403,7 +403,7 @@ results.table("cost", ["policy", "milliseconds per decision"],
 
 # %% mystnb={"image": {"alt": "Horizontal bars with intervals of the reward per cycle on S4 after node 1 became slower, for all baselines, learners, rollouts, the lattice optimum and the upper bound."}}
 figure, axes = plt.subplots(figsize=(7, 6), layout="constrained")
-estimates = [daily["slower"].estimate("mean_reward", name) for name in daily["slower"].values]
+estimates = [daily["slower"].estimate("mean_reward", name, interval=over_units) for name in daily["slower"].values]
 plots.interval_bars(
     axes, list(daily["slower"].values), *zip(*((e.value, e.low, e.high) for e in estimates), strict=True)
 )
@@ -479,7 +479,7 @@ fleets = {
     for k in components
 }
 calls = {(k, name): float(table["model_steps", name][0]) for k, table in fleets.items() for name in table.values}
-reward = {(k, name): fleets[k].estimate("mean_reward", name) for k, name in calls}
+reward = {(k, name): fleets[k].estimate("mean_reward", name, interval=over_units) for k, name in calls}
 results.table("fleet", ["components", "policy", "reward per cycle", "model steps per decision"],
               [[k, name, f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})", f"{calls[k, name]:.0f}"]
                for (k, name), e in reward.items()])  # fmt: skip

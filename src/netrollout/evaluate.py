@@ -215,6 +215,19 @@ def t_interval(values: Floats, level: float = 0.95) -> Estimate:
     return Estimate(value, value - half, value + half, level, len(means))
 
 
+def over_units(values: Floats, level: float = 0.95) -> Estimate:
+    """Return `t_interval` over the first axis that has more than one unit; a value that has none is a point.
+
+    So ten logs of four episodes are ten units, and a single log's episodes are four.
+    """
+    units = np.atleast_1d(np.asarray(values, dtype=float))
+    while units.ndim > 1 and len(units) == 1:
+        units = units[0]
+    if len(units) > 1:
+        return t_interval(units, level)
+    return Estimate(float(units[0]), float(units[0]), float(units[0]), level, 1)
+
+
 def resolution(differences: Floats, level: float = 0.95, power: float = 0.8) -> float:
     """Return the smallest true difference that so many units tell from zero with the given power.
 

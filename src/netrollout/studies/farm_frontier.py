@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from netrollout.catalog import Worlds
-from netrollout.evaluate import Estimate, bootstrap
+from netrollout.evaluate import Estimate, over_units
 from netrollout.experiment import Values, run
 from netrollout.studies.farm_play import MEASURES, paired
 from netrollout.systems.serverless.realise import farm_plant
@@ -53,7 +53,7 @@ def beats_frontier(played: Values, constants: Values, measure: str = "qos") -> E
     inside = x[hull[0]].mean() < workers.mean() < x[hull[-1]].mean()
     slope = (y[high].mean() - y[low].mean()) / width if inside and width > 0.0 else 0.0
     mixed = [(1.0 - share) * part[low] + share * part[high] for part in (y, x)]
-    return bootstrap(played[measure] - mixed[0] - slope * (workers - mixed[1]), crossed=True)
+    return over_units(played[measure] - mixed[0] - slope * (workers - mixed[1]))
 
 
 def _hull(x: Floats, y: Floats) -> Ints:

@@ -1,7 +1,7 @@
 """The comparison on the serverless farm: its worlds, what bounds it, and its estimates.
 
 What is learned (a model from its log, a learner's training on that log) is repeated for R seeds.  Seeds and episodes
-are crossed, so intervals resample both.
+are crossed; intervals are Student's over the trainings, or over the episodes of a policy that is not trained.
 
 Batch letters: R trainings (each with its own log), N episodes.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from netrollout.catalog import Worlds
-from netrollout.evaluate import Estimate
+from netrollout.evaluate import Estimate, over_units
 from netrollout.experiment import Values, crossed
 from netrollout.studies.farm_play import MEASURES, Recorded, disturbances, play
 from netrollout.systems.serverless.clairvoyant import in_time_bound, plan
@@ -73,6 +73,6 @@ def tail_mean(values: Floats) -> Floats:
 
 
 def estimates(played: Values) -> dict[str, Estimate]:
-    """Return every measure's mean, and ``cvar`` of the reward, with intervals over trainings and episodes."""
-    found = {name: crossed(played[name]) for name in MEASURES}
+    """Return every measure's mean, and ``cvar`` of the reward, with intervals (the tail's is a bootstrap)."""
+    found = {name: over_units(played[name]) for name in MEASURES}
     return found | {"cvar": crossed(played["reward"], tail_mean)}
