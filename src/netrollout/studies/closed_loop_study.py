@@ -16,13 +16,13 @@ from joblib import Parallel, delayed
 
 from netrollout.adapt import run
 from netrollout.adapt.measures import worth
-from netrollout.evaluate import Estimate, bootstrap
-from netrollout.loop import make_loop
+from netrollout.evaluate import Estimate
 from netrollout.models.drift import DETECTORS, alarms, calibrate, make_detector
 from netrollout.seeding import spawn
 from netrollout.systems.mesh.dynamics import MeshState, ResponseTable
-from netrollout.systems.mesh.loops import Loop
+from netrollout.systems.mesh.loops import SYSTEMS, Loop, make_loop
 from netrollout.systems.mesh.plants import SimulatedPlant
+from netrollout.systems.mesh.realise import visits
 from netrollout.systems.mesh.relearn import Relearned
 from netrollout.types import Floats, Ints
 
@@ -97,9 +97,9 @@ def compare(
     Parameters
     ----------
     scenario : str
-        ``S2`` or ``S3``.
+        ``release``, ``S2`` or ``S3``.
     refits, seeds : int
-        R resamples of the model's visits, N disturbances each.
+        R worlds, each with another visit held out, as long as there are, and a resample of the others; N disturbances.
     cycles : int
         T.
     seed : int
@@ -126,7 +126,7 @@ def _gathered(cells: Sequence[tuple[Floats, Floats]], refits: int, seeds: int) -
 
 
 def _one(scenario: str, refit: int, n: int, cycles: int, seed: int, rows: Sequence[Row]) -> list[tuple[Floats, Floats]]:
-    loop = make_loop(scenario, seed, refit)
+    loop = make_loop(scenario, seed, refit, refit % visits(SYSTEMS[scenario]))
     rewards = loop.after.held_rewards()
     floor = float(rewards[int(loop.after.index(MeshState(loop.resting[None], np.zeros(1, dtype=np.int64)))[0])])
     return [_run(loop, policy, explore, seed + n, refit, cycles, floor, float(rewards.max()))
@@ -152,19 +152,15 @@ def _run(
 def fractions(runs: dict[Row, Runs], level: float = 0.95) -> dict[Row, Estimate]:
     """Return each row's share of the gain of the optimum over the unadapted base, with its interval.
 
-    The ratio of the mean gains; its interval by the hierarchical bootstrap over refits, then seeds.
+    The ratio of the mean gains; its interval is Student's over the refits, of the ratio linearised at its value.
     """
     base, best = runs["base", "none"].total, runs["optimum", "none"].total
-    runs_of = np.arange(base.size, dtype=float).reshape(base.shape)
+    most = (best - base).mean(axis=1)
 
     def estimate(total: Floats) -> Estimate:
-        gain, most = (total - base).ravel(), (best - base).ravel()
-
-        def ratio(drawn: Floats) -> Floats:
-            index = drawn.astype(np.int64)
-            return np.asarray(gain[index].mean(axis=1) / most[index].mean(axis=1))
-
-        return bootstrap(runs_of, ratio, level)
+        gain = (total - base).mean(axis=1)
+        ratio = gain.mean() / most.mean()
+        return t_interval(ratio + (gain - ratio * most) / most.mean(), level)
 
     return {row: estimate(one.total) for row, one in runs.items()}
 

@@ -248,13 +248,13 @@ class Loop:
 
 
 @lru_cache(maxsize=16)
-def make_loop(name: str, seed: int = 0, refit: int | None = None) -> Loop:
-    """Return the worlds of a scenario; `refit` is a bootstrap resample of the model's visits."""
+def make_loop(name: str, seed: int = 0, refit: int | None = None, held: int | None = None) -> Loop:
+    """Return the worlds of a scenario; `refit` is a bootstrap resample of the model's visits, `held` the plant's visit."""
     system = SYSTEMS[name]
-    after = plant(system, phase="after", seed=seed)
-    known = model(system, phase="before", seed=seed, refit=refit)
-    before = after if len(after.loads) > 1 else plant(system, phase="before", seed=seed)
-    hypotheses = curves(_formula(system, seed, refit), after)
+    after = plant(system, phase="after", seed=seed, held=held)
+    known = model(system, phase="before", seed=seed, refit=refit, held=held)
+    before = after if len(after.loads) > 1 else plant(system, phase="before", seed=seed, held=held)
+    hypotheses = curves(_formula(system, seed, refit, held), after)
     extended = after.with_response(_extended(known, after, hypotheses))
     busy = (_busy(system, "before", after), _busy(system, "after", after))
     assert after.start is not None
@@ -263,8 +263,8 @@ def make_loop(name: str, seed: int = 0, refit: int | None = None) -> Loop:
     return Loop(name, extended, replace(before, load_move=0.0), after, busy, resting, hypotheses, autoscaler)
 
 
-def _formula(system: str, seed: int, refit: int | None) -> Queueing:
-    formula = learned(load_scenario(system), "before", "queueing", seed, refit, "model")[1]
+def _formula(system: str, seed: int, refit: int | None, held: int | None) -> Queueing:
+    formula = learned(load_scenario(system), "before", "queueing", seed, refit, "model", held)[1]
     assert isinstance(formula, Queueing)
     return formula
 
