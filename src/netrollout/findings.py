@@ -117,10 +117,10 @@ def _holds(left: str, operator: str, right: str, values: Mapping[str, Entry]) ->
     if operator in ("==", "!="):
         same = _plain(left, values) == _plain(right, values)
         return same if operator == "==" else not same
-    ends = [_ends(side, values) for side in (left, right)]
-    if ends[0] is None or ends[1] is None:
+    ours, theirs = _ends(left, values), _ends(right, values)
+    if ours is None or theirs is None:
         return False
-    (low, high), (other_low, other_high) = ends
+    (low, high), (other_low, other_high) = ours, theirs
     if operator == "within":
         return -other_low <= low and high <= other_low
     if operator in (">", ">="):
