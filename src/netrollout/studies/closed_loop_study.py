@@ -155,12 +155,12 @@ def fractions(runs: dict[Row, Runs], level: float = 0.95) -> dict[Row, Estimate]
     The ratio of the mean gains; its interval is Student's over the refits, of the ratio linearised at its value.
     """
     base, best = runs["base", "none"].total, runs["optimum", "none"].total
-    most = (best - base).mean(axis=1)
+    most = best - base
 
     def estimate(total: Floats) -> Estimate:
-        gain = (total - base).mean(axis=1)
+        gain = total - base
         ratio = gain.mean() / most.mean()
-        return t_interval(ratio + (gain - ratio * most) / most.mean(), level)
+        return over_units(ratio + (gain - ratio * most) / most.mean(), level)
 
     return {row: estimate(one.total) for row, one in runs.items()}
 

@@ -249,7 +249,7 @@ class Loop:
 
 @lru_cache(maxsize=16)
 def make_loop(name: str, seed: int = 0, refit: int | None = None, held: int | None = None) -> Loop:
-    """Return the worlds of a scenario; `refit` is a bootstrap resample of the model's visits, `held` the plant's visit."""
+    """Return the worlds of a scenario; `refit` resamples the model's visits, `held` is the plant's visit."""
     system = SYSTEMS[name]
     after = plant(system, phase="after", seed=seed, held=held)
     known = model(system, phase="before", seed=seed, refit=refit, held=held)
