@@ -16,7 +16,7 @@ from joblib import Parallel, delayed
 
 from netrollout.adapt import run
 from netrollout.adapt.measures import worth
-from netrollout.evaluate import Estimate
+from netrollout.evaluate import Estimate, over_units
 from netrollout.models.drift import DETECTORS, alarms, calibrate, make_detector
 from netrollout.seeding import spawn
 from netrollout.systems.mesh.dynamics import MeshState, ResponseTable
