@@ -407,8 +407,8 @@ for name, rows in groups.items():
 
 # %% tags=["remove-cell"]
 results.finding(
-    "simple", {"simple.open == 0": "After each change of this run, rollout around *hold* is ahead of the best constant (of the old log and of the new), of the reactive and the band rule, and of the network of before."},
-    "Rollout around *hold* is ahead of the best constants, the reactive and the band rule and the network of before, but for {simple.where}.")  # fmt: skip
+    "simple", {"simple.open == 0": "After each change of this run, rollout around hold is ahead of the best constant (of the old log and of the new), of the reactive and the band rule, and of the network of before."},
+    "Rollout around hold is ahead of the best constants, the reactive and the band rule and the network of before, but for {simple.where}.")  # fmt: skip
 results.finding(
     "tuned", {"tuned.open == 0": "It is also ahead of the network that was trained further, on the budget of this page."},
     "It is not clear of the network that was trained further: {tuned.where}.")  # fmt: skip
@@ -419,8 +419,8 @@ results.finding(
 # %% tags=["remove-cell"]
 old = "lead.rollout-on-hold-old-log.moved"
 results.finding(
-    "stale", {f"{old} > 0.05": f"The model must be new. With the old log rollout loses {{{old}:.2f:interval}} per cycle after `moved`: it places pods for users who are elsewhere."},
-    f"What the old log costs after `moved` is not told from little in this run: {{{old}:.2f:interval}}.")  # fmt: skip
+    "stale", {f"{old} > 0.05": f"The model must be new. With the old log rollout loses {{{old}:.2f:interval}} per cycle after the users moved: it places pods for users who are elsewhere."},
+    f"What the old log costs after the users moved is not told from little in this run: {{{old}:.2f:interval}}.")  # fmt: skip
 plan = " and ".join(f"lead.exact-plan-new-log.{c} < 0" for c in every)
 results.finding(
     "plan", {plan: "Exact planning on the learned model is ahead of rollout everywhere. Where four sites are all there is, plan exactly. The next section says why this advice ends at four."},
@@ -441,7 +441,7 @@ results.finding(
 # ## Growth: where nothing else can be computed
 #
 # Eight sites have {res}`12_edge_placement/placements.8:,.0f` placements and 390,625 joint actions; neither the exact plan nor the best constant can be had, and no clairvoyant bound either. The comparisons of multi-agent rollout
-# grow linearly: 20, 40, 80, 160. Each of them simulates all the sites, so the time of a decision grows faster than that. Rings of more sites repeat the four; the change is `moved`, the model has one log.
+# grow linearly: 20, 40, 80, 160. Each of them simulates all the sites, so the time of a decision may grow faster than that. Rings of more sites repeat the four; the change is `moved`, the model has one log.
 
 
 # %%
@@ -498,7 +498,7 @@ for word in ("band", "forecast"):
 # :caption: Growth with the number of sites: work of a decision, and the paired lead in reward per cycle and site.
 # ```
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: milliseconds of a decision against the number of sites, both on logarithmic scales; it rises from a few milliseconds at four sites, faster than a straight line of slope one. Right: lead of rollout over the band rule and over the forecast rule, per site, with intervals, at four to thirty-two sites."}, "figure": {"caption": "Time of a decision (left) and paired lead per site (right) from 4 to 32 sites.", "name": "edge-growth"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: milliseconds of a decision against the number of sites, both on logarithmic scales; it rises from a few milliseconds at four sites; a dotted line is linear growth. Right: lead of rollout over the band rule and over the forecast rule, per site, with intervals, at four to thirty-two sites."}, "figure": {"caption": "Time of a decision (left) and paired lead per site (right) from 4 to 32 sites.", "name": "edge-growth"}}
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.4, 2.8), layout="constrained")
 ms, middle = [speeds[n][0] for n in growth], np.arange(len(growth))
 left.loglog(growth, ms, marker="o", label="measured")

@@ -372,7 +372,7 @@ results.finding(
     "base", {f"verdict.base.ahead == {len(every)}": "Rollout improves its base in every situation."},
     "Over its base, rollout is: {verdict.base}.")  # fmt: skip
 results.finding(
-    "model", {"model > 0": "The model of the new log is worth {model:.2f:interval} to the programme after the first change, mostly because bundles are told with it."},
+    "model", {"model > 0": "The model of the new log is worth {model:.2f:interval} to the programme after the first change, with bundles, capacities and priorities that are told."},
     "The new model is not told from the old one for the programme after the first change: {model:.2f:interval}.")  # fmt: skip
 
 # %% [markdown]
@@ -455,7 +455,7 @@ note(
     "t interval over 10 days",
 )
 results.finding(
-    "jain", {"jain.gap > 0": "After `halved`, serving the most valuable first is less fair than sharing by demand, by {jain.gap:.3f:interval} of Jain's index."},
+    "jain", {"jain.gap > 0": "With half the bandwidth, serving the most valuable first is less fair than sharing by demand, by {jain.gap:.3f:interval} of Jain's index."},
     "Fairness of the two rules is not told apart in this direction: {jain.gap:.3f:interval}.")  # fmt: skip
 
 # %% [markdown]
