@@ -122,3 +122,12 @@ def test_a_resumed_working_day_equals_one_that_was_never_interrupted(run, tmp_pa
 def test_the_working_day_is_not_explored_and_no_trace_has_it(run):
     done = run("--scenario", "S5", "--plant", "trace")
     assert done.returncode == 2 and "is played on the simulator or the testbed" in done.stderr
+
+
+def test_the_edge_is_adapted_and_resumed(run, tmp_path):
+    common = ("--scenario", "edge-moved", "--policy", "predictive", "--change-at", 5)
+    run("--cycles", 20, *common, "--log", "whole.jsonl")
+    run("--cycles", 9, *common, "--log", "cut.jsonl")
+    done = run("--cycles", 20, *common, "--log", "cut.jsonl", "--resume")
+    assert done.returncode == 0 and "the change" in run("--cycles", 6, *common).stdout.splitlines()[5], done.stderr
+    assert cycles(tmp_path / "cut.jsonl") == cycles(tmp_path / "whole.jsonl")

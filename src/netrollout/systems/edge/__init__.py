@@ -8,4 +8,10 @@ FAMILY = Family(
     ids={"netrollout/Edge-v0": "edge"},
     units={"rent": "euro", "fee": "euro", "pods": "pods", "late": "share", "cloud": "share", "worst": "share"},
     control="pods of each site",
+    loops={
+        "edge-moved": "users move by one station; simulated, as the next ones",
+        "edge-dear": "the price of the cheap site doubles",
+        "edge-far": "the network is slow for good",
+        "edge-lost": "the largest site never comes back",
+    },
 )
