@@ -93,8 +93,8 @@ _BY_LAYER = {
     1: "scenario",
     2: "model",
     3: "rules clairvoyant relaxation lattice physics",
-    5: "plants relearn autoscaler",
-    6: "realise policies explore",
+    5: "plants autoscaler",
+    6: "realise policies relearn explore",
     7: "loops",
 }
 PARTS = {part: number for number, row in _BY_LAYER.items() for part in row.split()}
