@@ -103,6 +103,7 @@ print(measured.to_string() if rows else "not run here: " + results.record["not_r
 
 # %% [markdown]
 # ```{restable} 01_testbed_and_traces/live.windows
+# :caption: Windows measured while this page was made. 
 # ```
 #
 # Each line is one window of two seconds: loads in requests/s, `d_compute` in s, `busy` the share of the workers' time
@@ -274,6 +275,7 @@ results.value("step", step)
 
 # %% [markdown]
 # ```{restable} 01_testbed_and_traces/rule
+# :caption: The rule that fixes the size of the change
 # ```
 #
 # The bound is {res}`01_testbed_and_traces/bound:.1f`, and the scenario file has

@@ -171,11 +171,13 @@ for by in ("visit", "configuration"):
 # All windows:
 #
 # ```{restable} 02_system_models/errors-all
+# :caption: Errors over all windows; the smaller NMAE and the larger R2 the better
 # ```
 #
 # The operating region:
 #
 # ```{restable} 02_system_models/errors-operating
+# :caption: Errors in the operating region
 # ```
 #
 # The brackets are 95 % intervals over new draws of the folds. They say how much the split matters, not how another
@@ -321,6 +323,7 @@ results.table("rewards", ["reward predicted as", "mean absolute miss (reward/cyc
 
 # %% [markdown]
 # ```{restable} 02_system_models/rewards
+# :caption: How far the predicted reward is from what the held-out windows pay
 # ```
 #
 # Means over the grid, 95 % intervals over refits on resampled visits. A positive difference says that the expected

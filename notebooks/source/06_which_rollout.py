@@ -129,8 +129,8 @@ for axes in (left, right):
 plots.provenance_line(figure, results.record)
 
 # %% [markdown]
-# From $K = 1.6$, a poor value just right of the edge, one step lands at {res}`06_which_rollout/lq.step:.3f`, with the optimum at {res}`06_which_rollout/lq.optimum:.3f`. Right of
-# the edge at {res}`06_which_rollout/lq.edge:.1f` the two curves of the second panel are one; left of it they part.
+# From $K = 1.6$, a poor value just right of the edge, one step lands at {res}`06_which_rollout/lq.step:.2f:bare`, with the optimum at {res}`06_which_rollout/lq.optimum:.2f:bare`. Right of
+# the edge at {res}`06_which_rollout/lq.edge:.1f:bare` the two curves of the second panel are one; left of it they part.
 #
 # On the mesh the value has a component for each state, and no page has that many dimensions. We walk along a *line* through value space, from
 # the value of the random policy to the optimum, and average over states. The tangents leave the line, so the upper curve is not
@@ -153,8 +153,8 @@ axes.legend()
 plots.provenance_line(figure, results.record)
 
 # %% [markdown]
-# The greedy policy at the random policy's value, which *is* one-step rollout of the random policy, already reaches a
-# {res}`06_which_rollout/line.first:.0%` of the optimum on the model, though the value that it looks at is far below.
+# The greedy policy at the random policy's value, which *is* one-step rollout of the random policy, already reaches
+# {res}`06_which_rollout/line.first:.0%:bare` of the optimum on the model, though the value that it looks at is far below.
 #
 # ## S1: every kind of rollout, exactly
 #
@@ -195,9 +195,11 @@ results.table("s1-limits", ["policy", "mean value over states"],
 
 # %% [markdown]
 # ```{restable} 06_which_rollout/s1
+# :caption: S1: mean value over states, on the plant
 # ```
 #
 # ```{restable} 06_which_rollout/s1-limits
+# :caption: S1: what there is to reach
 # ```
 #
 # Read each row from left to right. A good base leaves little to gain: greedy is near the best that the model offers
@@ -377,6 +379,7 @@ results.table("cost", ["policy", "milliseconds per decision"],
 # Before any change:
 #
 # ```{restable} 06_which_rollout/none
+# :caption: S4 before any change
 # ```
 #
 # `static` and `optimal` were planned before the change, `walk(static)` and `retrain(optimal)` after it; *optimal* is exact dynamic
@@ -389,16 +392,19 @@ results.table("cost", ["policy", "milliseconds per decision"],
 # After the service became heavier:
 #
 # ```{restable} 06_which_rollout/heavier
+# :caption: S4 after the requests got heavier
 # ```
 #
 # After node 1 became slower:
 #
 # ```{restable} 06_which_rollout/slower
+# :caption: S4 after node 1 got slower
 # ```
 #
 # After the day's pattern shifted by a quarter:
 #
 # ```{restable} 06_which_rollout/shifted
+# :caption: S4 after the pattern of the day shifted
 # ```
 
 # %% mystnb={"image": {"alt": "Horizontal bars with intervals of the reward per cycle on S4 after node 1 became slower, for all baselines, learners, rollouts, the lattice optimum and the upper bound."}}
@@ -445,17 +451,20 @@ for change in changes:
 
 # %% [markdown]
 # ```{restable} 06_which_rollout/wins
+# :caption: S4: paired gains of rollouts over their rivals
 # ```
 #
 # Against the unadapted rivals (own base, best static setting of the new model, autoscaler, the PPO from before the change), the
 # rollouts that beat them all are:
 #
 # ```{restable} 06_which_rollout/won-against-old
+# :caption: Rollouts that beat all rivals from before the change
 # ```
 #
 # and against these *and* a PPO retrained on the newest model for as long as the first one:
 #
 # ```{restable} 06_which_rollout/won
+# :caption: Rollouts that beat the retrained network, too
 # ```
 #
 # The last column of the table of gains is the sober one: exact planning on a lattice of the newest model. It takes seconds once per
@@ -466,6 +475,7 @@ for change in changes:
 # {res}`06_which_rollout/shifted.to-bound:.3f:interval` after the three changes (before them {res}`06_which_rollout/none.to-bound:.3f:interval`).
 #
 # ```{restable} 06_which_rollout/cost
+# :caption: S4: time per decision
 # ```
 #
 # ## Two to thirty-two components
@@ -497,9 +507,11 @@ plots.provenance_line(figure, results.record)
 
 # %% [markdown]
 # ```{restable} 06_which_rollout/fleet
+# :caption: The fleet: reward and model steps
 # ```
 #
 # ```{restable} 06_which_rollout/fleet-time
+# :caption: The fleet: time per decision
 # ```
 #
 # The model steps of multi-agent rollout grow in proportion to the number of queues (and each step's arrays grow with them once

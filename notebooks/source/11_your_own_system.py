@@ -71,6 +71,7 @@ results.value("visits", frame["visit"].nunique(), unit="visits")
 
 # %% [markdown]
 # ```{restable} 11_your_own_system/trace
+# :caption: The first rows of the trace
 # ```
 #
 # There are {res}`11_your_own_system/rows:.0f:bare` windows in {res}`11_your_own_system/visits:.0f:bare` visits.
@@ -131,6 +132,7 @@ results.value("gain", found.action.gain, found.action.gain - 2 * found.action.ga
 
 # %% [markdown]
 # ```{restable} 11_your_own_system/actions
+# :caption: The actions, best first
 # ```
 #
 # The recommended action gains {res}`11_your_own_system/gain:.2f:interval:bare` over holding (discounted, to the end). Where a setting was measured, the model is its windows; a Gaussian process on logs answers where it was not, and less surely. The numbers behind ± are standard errors over draws of that model: they say
@@ -184,6 +186,7 @@ results.table("loop", ["cycle", "stands at", "response time, s", "reward", "then
 
 # %% [markdown]
 # ```{restable} 11_your_own_system/loop
+# :caption: Six cycles of the loop
 # ```
 #
 # The loop measures before it moves, moves every control by one increment at most, learns each window, and holds where a metric or a load is missing or the model cannot tell an action from holding. The same from the command line, with a log that
@@ -237,6 +240,7 @@ _ = results.write()
 
 # %% [markdown]
 # ```{restable} 11_your_own_system/worth
+# :caption: What policies earn on visits that they have not seen
 # ```
 #
 # Exact planning is {res}`11_your_own_system/exact-minus.reactive:.3f:interval:bare` ahead of the reactive rule, {res}`11_your_own_system/exact-minus.best-measured:.3f:interval:bare` ahead of the walk to the best measured setting, {res}`11_your_own_system/exact-minus.walk:.3f:interval:bare` ahead of the walk to the best setting of the model, and
