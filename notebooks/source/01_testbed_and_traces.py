@@ -103,7 +103,7 @@ print(measured.to_string() if rows else "not run here: " + results.record["not_r
 
 # %% [markdown]
 # ```{restable} 01_testbed_and_traces/live.windows
-# :caption: Windows measured while this page was made. 
+# :caption: Windows measured while this page was made.
 # ```
 #
 # Each line is one window of two seconds: loads in requests/s, `d_compute` in s, `busy` the share of the workers' time
