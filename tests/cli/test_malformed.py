@@ -286,7 +286,7 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_written(tmp_path, monkeypatc
     ("module", "extra"), [("torch", "train"), ("sb3_contrib.ppo", "train"), ("aiohttp", "testbed")]
 )
 def test_a_library_that_is_not_installed_is_named_with_what_installs_it(run, monkeypatch, module, extra):
-    def missing():
+    def missing(**options):
         raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
     monkeypatch.setattr("netrollout.cli.main.app", missing)
