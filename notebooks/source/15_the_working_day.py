@@ -60,7 +60,7 @@ from netrollout.seeding import spawn
 from netrollout.studies import working_day
 from netrollout.traces import log_files
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 plots.use_style()
 files = {n: f for n, f in log_files().items() if n.startswith("live/S5-")}
 asked = dict(seed=seed, runs=runs)
@@ -105,20 +105,22 @@ def q_factors(x, actions, rng, steps=8, paths=128):
 # %%
 name = "rollout(predictive, horizon=8, samples=128)"
 rollout = make_policy(name, Worlds(model, model, day.before, 0))
-x, rng, own = model.initial(spawn(0, "start"), 1), spawn(0, "day"), None
-while own is None or rollout.predict(model.observe(x))[0][0, 1] == own[0, 1]:
-    x = x if own is None else model.step(x, own, rng).state
+x, rng = model.initial(spawn(0, "start"), 1), spawn(0, "day")
+for _ in range(day.change_at):
     own = base.predict(model.observe(x))[0]
-print(f"cycle {x.phase[0]} of {day.change_at}, {x.load[0]:.0f} requests/s, "
-      f"{x.setting[0, 1] + 1} workers, {x.starting[0].sum()} starting")  # fmt: skip
+    if rollout.predict(model.observe(x))[0][0, 1] != own[0, 1]:
+        break
+    x = model.step(x, own, rng).state
+print(f"cycle {x.phase[0]}: {x.load[0]:.0f} requests/s,",
+      f"{x.setting[0, 1] + 1} workers")  # fmt: skip
 
 # %%
 package = make_policy(name, Worlds(model, model, day.before, 1))
 found = package.estimate(x, own)
 tried = np.isfinite(found.mean[0])
 q = q_factors(x, found.actions[0][tried], spawn(1, "rollout"))
-for action, value in zip(found.actions[0][tried] - 1, q, strict=True):
-    print(f"routing {action[0]:+d}, workers {action[1]:+d}: {value:.3f}")
+for (p, c), value in zip(found.actions[0][tried] - 1, q, strict=True):
+    print(f"routing {p:+d}, workers {c:+d}: {value:.3f}")
 
 # %% [markdown]
 # The first line is the base's own action, the largest value is rollout's. The package does the same for many states at once:
@@ -132,7 +134,7 @@ assert np.allclose(q, found.mean[0][tried])
 # The bound and the size of the change were fixed by a rule before any policy ran: after the change the largest setting alone, all load
 # at node 1 with six workers, keeps 2 % late. It was checked on the live mesh with two constant settings through one day each.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 live = working_day.logged(files.values())
 pilot = {run.policy: run for run in live if run.policy.startswith("static")}
 results.table("pilot", ["constant setting", "share late", "reward per cycle"],
@@ -141,7 +143,7 @@ results.table("pilot", ["constant setting", "share late", "reward per cycle"],
 for constant, of in pilot.items():
     results.value(f"pilot.{constant[-2]}", of.late, unit="share")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 if "pilot.6" not in results.record["values"] or "pilot.5" not in results.record["values"]:
     results.not_run("pilot", "the logs of the pilot are not here")
 _ = results.finding(
@@ -153,6 +155,7 @@ _ = results.finding(
 
 # %% [markdown]
 # ```{restable} 15_the_working_day/pilot
+# :caption: Two constant settings, live, through one day after the change.
 # ```
 #
 # {finding}`15_the_working_day/pilot`
@@ -163,14 +166,14 @@ _ = results.finding(
 # Everybody lives through one quiet day and two days after the change, with the same seeds. `unadapted` is rollout on the model from
 # before the change; the others relearn the demand as they go. The autoscaler's target and routing were tuned under noise before.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 POLICIES = ("unadapted", "walk", "hpa", "predictive", "rollout")
 UNITS = {"late": "share", "workers": "workers", "reward": "reward per cycle"}
 WORDS = {"unadapted": "rollout, never relearned", "walk": "walk to the best constant",
          "hpa": "autoscaler (HPA)", "predictive": "predictive staffing", "rollout": "rollout around it"}  # fmt: skip
 
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 def table(name, found, how):
     rows = []
     for policy in POLICIES:
@@ -182,7 +185,7 @@ def table(name, found, how):
     results.table(name, ["policy", "runs", "share late", "workers", "reward per cycle"], rows)
 
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 def contrasts(name, found, how):
     rows = []
     for verdict in working_day.verdicts(found):
@@ -197,12 +200,12 @@ def contrasts(name, found, how):
 # %%
 simulated = working_day.simulated(POLICIES, range(seed, seed + runs))
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 paired = "t interval over {} simulated runs"
 table("simulated", simulated, paired)
 contrasts("simulated", simulated, "paired " + paired)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 _ = results.finding(
     "simulated.tie",
     {"simulated.minus-predictive.reward within 0.03":
@@ -213,7 +216,7 @@ _ = results.finding(
      "Rollout is {simulated.minus-predictive.reward:.3f:interval:bare} per cycle ahead of the rule that it is built on: it is behind."},
     "These runs do not tell rollout from the rule that it is built on ({simulated.minus-predictive.reward:.3f:interval:bare} per cycle).",
 )  # fmt: skip
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 _ = results.finding(
     "simulated.constant",
     {"simulated.minus-walk.reward > 0 and simulated.minus-walk.workers < 0":
@@ -223,9 +226,11 @@ _ = results.finding(
 
 # %% [markdown]
 # ```{restable} 15_the_working_day/simulated
+# :caption: The two days after the change, simulated; 95 % t intervals over runs.
 # ```
 #
 # ```{restable} 15_the_working_day/simulated.contrasts
+# :caption: What was foretold of rollout minus the other policy, and what the simulated runs say.
 # ```
 #
 # {finding}`15_the_working_day/simulated.constant` {finding}`15_the_working_day/simulated.tie`
@@ -241,14 +246,14 @@ _ = results.finding(
 # The same five policies, on Envoy, under real-time priority, one run at a time, in an order drawn anew for each seed. Eight runs of each
 # are planned and six are the least that is judged; contrasts, signs and margins stand in the scenario file.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 campaign = [run for run in live if run.policy in POLICIES]
 whole = [s for s in sorted({run.seed for run in campaign})
          if {run.policy for run in campaign if run.seed == s} == set(POLICIES)]  # fmt: skip
 campaign = [run for run in campaign if run.seed in whole]
 results.value("live.seeds", len(whole), unit="runs")
 results.value("live.least", working_day.campaign()["least_runs"], unit="runs")
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 if len(whole) >= 2:
     table("live", campaign, "t interval over {} live runs")
     contrasts("live", campaign, "paired t interval over {} live runs")
@@ -258,14 +263,14 @@ else:
                   [[WORDS[run.policy], run.seed, f"{run.late:.3f}", f"{run.workers:.2f}", f"{run.reward:.3f}"]
                    for run in live if run.policy in POLICIES])  # fmt: skip
     results.table("live.contrasts", ["rollout around predictive staffing"], [])
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 _ = results.finding(
     "live.state",
     {"live.seeds >= live.least": "{live.seeds:.0f:bare} runs of each policy are recorded, enough to be judged as registered."},
     "Only {live.seeds:.0f:bare} of the runs of each policy are recorded so far, fewer than the {live.least:.0f:bare} that were registered as the least: "
     "what follows is a look at a campaign under way, and no verdict.",
 )  # fmt: skip
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 _ = results.finding(
     "live.objective",
     {"live.rollout.late < 0.05": "Rollout keeps the objective of 5 % late over the two days after the change: {live.rollout.late:.1%:interval:bare}."},
@@ -276,7 +281,7 @@ _ = results.finding(
     {"live.minus-unadapted.late < 0": "Relearning is what keeps it: without, the share late is higher by {live.minus-unadapted.late:.2f:interval:bare} (rollout minus unadapted)."},
     "The runs do not tell it from rollout that never relearned ({live.minus-unadapted.late:.2f:interval:bare}).",
 )  # fmt: skip
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 _ = results.finding(
     "live.tie",
     {"live.minus-predictive.reward within 0.03": "The foretold tie with predictive staffing is there: {live.minus-predictive.reward:.3f:interval:bare} per cycle."},
@@ -287,9 +292,11 @@ _ = results.finding(
 # {finding}`15_the_working_day/live.state`
 #
 # ```{restable} 15_the_working_day/live
+# :caption: The two days after the change, live.
 # ```
 #
 # ```{restable} 15_the_working_day/live.contrasts
+# :caption: The registered contrasts on the live runs.
 # ```
 #
 # {finding}`15_the_working_day/live.objective` {finding}`15_the_working_day/live.unadapted` {finding}`15_the_working_day/live.tie`
@@ -298,31 +305,32 @@ _ = results.finding(
 
 # %% tags=["hide-input"]
 plotted = ("unadapted", "rollout")
-first = next((s for s in whole if all(f"live/S5-{p}-{s}" in files for p in plotted)), None)
-if first is None:
+number = next((s for s in whole if all(f"live/S5-{p}-{s}" in files for p in plotted)), None)
+if number is None:
     shown = {p: run(day.simulated(day.change_at, seed), day.controller(p, seed=seed), day.cycles) for p in plotted}
     shown = {p: [record.window for record in records] for p, records in shown.items()}
 else:
-    lines = {p: read_journal(files[f"live/S5-{p}-{first}"])[1] for p in plotted}
+    lines = {p: read_journal(files[f"live/S5-{p}-{number}"])[1] for p in plotted}
     shown = {p: [day.window(line) for line in lines[p]] for p in plotted}
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 hours = np.arange(day.cycles) * model.cycle / 60
-figure, (top, middle, bottom) = plt.subplots(3, 1, figsize=(7, 5.4), layout="constrained", sharex=True)
-top.plot(hours, [w.load for w in shown["rollout"]], color="0.4")
-top.set_ylabel("requests/s")
+names = ("requests/s", "workers", "response time, ms")
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Three panels over twelve minutes, three days in small. Top: the load, high by day and low by night, with bursts. Middle: workers asked for; rollout follows the load, a little more after the change. Bottom: mean response time, which stays low with rollout and climbs to seconds by day, after the change, without relearning."}, "figure": {"caption": "One run of each on one axis of time: load, workers and response time. Blue never relearned, orange did; the dotted line is the change, the black one the bound.", "name": "working-day"}}
+figure, axes = plt.subplots(3, 1, figsize=(7, 5.4), layout="constrained", sharex=True)
+axes[0].plot(hours, [w.load for w in shown["rollout"]], color="0.4")
 for policy, colour in zip(plotted, ("C0", "C1"), strict=True):
-    middle.step(hours, [w.setting[1] + 1 for w in shown[policy]], color=colour, label=WORDS[policy])
-    bottom.plot(hours, [1e3 * w.d for w in shown[policy]], color=colour, linewidth=1)
-# %% tags=["hide-input"]
-middle.set_ylabel("workers")
-middle.legend(loc="upper left", fontsize=7)
-bottom.axhline(1e3 * model.bound, color="black", linewidth=0.8)
-bottom.set(xlabel="minutes (dotted: the change)", ylabel="mean response time, ms", yscale="log")
-for axes in (top, middle, bottom):
-    axes.axvline(day.change_at * model.cycle / 60, color="0.2", linestyle=":")
+    axes[1].step(hours, [w.setting[1] + 1 for w in shown[policy]], color=colour, label=WORDS[policy])
+    axes[2].plot(hours, [1e3 * w.d for w in shown[policy]], color=colour, linewidth=1)
+axes[2].axhline(1e3 * model.bound, color="black", linewidth=0.8)
+axes[2].set(xlabel="minutes", yscale="log")
+for ax, label in zip(axes, names, strict=True):
+    ax.set_ylabel(label)
+    ax.axvline(day.change_at * model.cycle / 60, color="0.2", linestyle=":")
+axes[1].legend(loc="upper left", fontsize=7)
 plots.provenance_line(figure, results.record)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-cell"]
 _ = results.write()
 
 # %% [markdown]
