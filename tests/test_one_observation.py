@@ -17,7 +17,7 @@ NAMES = [*SHORT.values(), "random", "static", "greedy", "reactive", "hpa", "keda
          "lp(horizon=2)", "rollout(random)",
          "rollout(hpa, horizon=2, samples=2)", "rollout(static, horizon=2, samples=2)",
          "rollout(greedy)", "multiagent(static, horizon=2, samples=2)", "multiagent(random)", "walk(static)",
-         "retrain(static)"]  # fmt: skip
+         "retrain(static)", "parallel(optimal)", "start"]  # fmt: skip
 ROOMS = (mesh, queues, serverless, edge, edge_published, allocation, toy)
 SYSTEMS = [name for room in ROOMS for name in room.FAMILY.systems]
 PER_SYSTEM = 4  # names at least; the walk has random, optimal, oracle and what acts on them

@@ -110,7 +110,7 @@ def test_registering_twice_does_no_harm():
     register_ids()
     assert before == {name: gymnasium.spec(name) for name in ids()}
     rooms = ("Serverless", "Edge", "EdgePublished", "Allocation")
-    assert set(ids()) == {f"netrollout/{name}-v0" for name in (*(f"MeshS{k}" for k in (1, 2, 3, 4)), *rooms)}
+    assert set(ids()) == {f"netrollout/{name}-v0" for name in (*(f"MeshS{k}" for k in (1, 2, 3, 4, 5)), *rooms)}
 
 
 def test_importing_the_package_registers_the_ids_and_loads_no_training_library():

@@ -50,7 +50,7 @@ def main() -> None:
     """Run the command line; what may be expected to go wrong is one line on stderr and exit code 2."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks lose by more threads; torch reads it when it loads
     try:
-        sys.exit(app(prog_name="netrollout", standalone_mode=False))
+        sys.exit(app(prog_name="netrollout", standalone_mode=False) or 0)
     except Exception as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # `netrollout` alone: help is the answer
             print(error)
