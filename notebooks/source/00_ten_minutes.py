@@ -364,4 +364,4 @@ assert (fresh == improved).sum() < (same == improved).sum()
 # Bertsekas {cite}`bertsekas2021rollout`, chapter 1; in shorter form {cite}`bertsekas2022lessons`.
 
 # %%
-results.write()
+_ = results.write()

@@ -422,4 +422,4 @@ assert min(c for c, w in wait.items() if w < 0.01) == 4
 # The KTH testbed and what was first done with it: {cite}`samani2022dynamically` and {cite}`samani2024framework`.
 
 # %%
-results.write()
+_ = results.write()

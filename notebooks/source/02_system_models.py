@@ -480,4 +480,4 @@ assert off[1] < off[0]
 # Random forests: {cite}`breiman2001forests`. The published model and what it was used for: {cite}`samani2024online`.
 
 # %%
-results.write()
+_ = results.write()

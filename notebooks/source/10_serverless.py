@@ -572,7 +572,7 @@ plots.provenance_line(figure, results.record)
 #
 # Of the {res}`10_serverless/winners.tests` about {res}`10_serverless/winners.by-chance:.1f` would lie wholly above it by chance alone, if none did in truth.
 #
-# So *who beats a constant?* Few, by little, and nobody on every law: seventeen workers, always on, are the policy to beat. Square-root staffing
+# So *who beats a constant?* Few, by little, and nobody on every law: {res}`10_serverless/constant.k:bare` workers, always on, are the policy to beat. Square-root staffing
 # needs neither training nor a simulator and belongs into every such table, though on the published law it stands far below the frontier. The
 # learners' updates, HPA's and KEDA's rule and square-root staffing are written out in {doc}`/book/rl_in_ten_pages`.
 #

@@ -55,3 +55,13 @@ def test_cells_are_short(path):
     for cell in code(path):
         lines = [line for line in cell.source.splitlines() if line.strip()]
         assert len(lines) <= 12 or "parameters" in cell.metadata.get("tags", []), cell.source
+
+
+OUTPUTS = sorted((ROOT / "results" / "full" / "outputs").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", OUTPUTS, ids=lambda path: path.stem)
+def test_published_outputs_name_no_folder_of_the_machine_that_made_them(path):
+    pictures = re.compile(r'"image/png": "[^"]*"')
+    text = pictures.sub("", path.read_text(encoding="utf-8"))
+    assert not re.search(r"PosixPath|(?<![\w.:/])/(home|root|tmp|work|Users|build)/", text)
