@@ -60,3 +60,9 @@ def kth_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def kth(kth_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Use the data folder with the published files."""
     monkeypatch.setenv("NETROLLOUT_DATA", str(kth_folder))
+
+
+@pytest.fixture
+def kills(request: pytest.FixtureRequest) -> int:
+    """How often a command is killed."""
+    return 20 if request.config.getoption("--hypothesis-profile") == "nightly" else 2

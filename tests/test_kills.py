@@ -21,12 +21,6 @@ COMMANDS = {
 BEGUN = {"train": "table.npz.checkpoint", "adapt": "log.jsonl"}
 
 
-@pytest.fixture
-def kills(request):
-    """How many."""
-    return 20 if request.config.getoption("--hypothesis-profile") == "nightly" else 2
-
-
 def start(kind, folder):
     resume = ["--resume"] if (folder / BEGUN[kind]).exists() else []
     line = [sys.executable, "-W", "ignore", "-m", "netrollout.cli.main", *map(str, COMMANDS[kind]), *resume]

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from netrollout.results import Results
+from netrollout.seeding import spawn
 from netrollout.types import InputError
 from netrollout.workflow import WorkflowError, executed, notebook_sources, parameters, read_graph
 from netrollout.workflow.graph import not_here
@@ -138,6 +139,32 @@ def test_a_notebook_that_fails_or_is_stopped_leaves_the_results_before_as_they_w
     _, alive = psutil.wait_procs(workers, timeout=20)
     assert not alive, "nothing waits for ever"
     assert {path.name: path.read_bytes() for path in folder.glob("*.json")} == before
+
+
+def held(folder):
+    """Return each file's content; of one with times only its keys."""
+    texts = {path.name: path.read_text() for path in folder.glob("*")}
+    return {name: str(sorted(json.loads(text))) if ".live." in name else text for name, text in texts.items()}
+
+
+def test_make_notebooks_killed_at_random_ends_in_the_same_records_and_leaves_nothing(checkout, kills):
+    kept, rng = checkout / "results" / "quick", spawn(1, "kills", "notebooks")
+    doit(checkout)
+    whole = held(kept)
+    shutil.rmtree(kept)
+    shutil.rmtree(checkout / "build")
+    command = [sys.executable, "-m", "doit", "profile=quick", "notebook"]
+    for _ in range(kills):
+        process = subprocess.Popen(command, cwd=checkout, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0.5, 10.0))
+        family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+        process.kill()
+        process.communicate()
+        assert not psutil.wait_procs(family, timeout=20)[1], "nothing waits for ever"
+        assert held(kept).items() <= whole.items(), "a record is there whole or not at all"
+    code, _, output = doit(checkout)
+    assert code == 0, output
+    assert held(kept) == whole
 
 
 @pytest.mark.parametrize(
