@@ -22,7 +22,8 @@
 # - write it in three lines where the system is a table, and in ten where it can only be simulated;
 # - name the mistake that it cannot repair.
 #
-# **You need** Python, and to know what an expectation is. Nothing else: no mesh, no network. The cells run in seconds.
+# **You need** Python with NumPy, and to know what an expectation is. Nothing else: no mesh, no network. The cells run in
+# seconds. (Imports and bookkeeping stand in closed cells, here and in every chapter.)
 #
 # ## The question
 #
@@ -30,9 +31,12 @@
 #
 # ## A map with a dip
 #
-# A controller moves along twelve settings, numbered 0 to 11. In every cycle it goes one down, stays, or goes one up;
-# one move in ten does not happen. Then the cycle pays what its setting is worth, and noise of plus or minus one.
-# Yesterday the last setting was the best, so the policy in use is *go up, and stay at the top*. Today it is not.
+# A controller moves along twelve settings, numbered 0 to 11. It works in rounds, which we call {term}`control cycles <control cycle>`.
+# In every cycle it goes one down, stays, or goes one up. One move in ten does not happen: the controller stays where it
+# is. Then the cycle pays what its setting is worth, and a fair coin adds or takes one.
+#
+# A **policy** says what to do at each setting. Yesterday the last setting was the best, so the policy in use is *go up,
+# and stay at the top*. Today the last setting is not the best any more.
 
 # %% tags=["parameters"]
 profile: str = "full"  # which profile runs; the workflow sets it
@@ -58,7 +62,7 @@ results = Results("00_ten_minutes", profile, dict(seed=seed))
 pays = (0.2, 0.3, 0.5, 0.6, 0.5, 0.2, 0.0, 0.2, 0.6, 0.9, 1.0, 0.7)
 world = Walk(pays, slip=0.1, discount=0.95, horizon=60)
 down, stay, up = 0, 1, 2
-base = np.array([up] * 11 + [stay])  # one action for each setting
+base = np.array([up] * 11 + [stay])  # the old policy: an action for each setting
 
 # %% mystnb={"image": {"alt": "Bars of what each of the twelve settings pays today. There is a small hill at setting 3, a dip at setting 6 that pays nothing, and a higher hill at setting 10. Setting 11, where the old policy stays, pays less than setting 10."}, "figure": {"caption": "What the settings pay today. The old policy walks over the dip and past the hill to setting 11."}}
 figure, axes = plt.subplots(figsize=(6.4, 2.6))
@@ -79,27 +83,58 @@ plots.provenance_line(figure, results.record)
 # *Do what pays best in the next cycle.* This {term}`greedy policy` climbs the nearest hill, and stands in front of the dip
 # for ever.
 #
-# ## Rollout in three lines
+# ## The system as tables
 #
-# **Rollout** asks about each action: *if I do this now, and follow the old policy from then on, what do I get?* It takes
-# the best answer. For that it must know the {term}`value` of the old
-# policy, its {term}`base policy`, from every setting. With $P(s' \mid s, u)$ the
-# chance to get from $s$ to $s'$, $r(s, u)$ the mean pay and $\gamma$ the discount, the value $J$ of a policy $\mu$ obeys
-#
-# $$
-# J(s) = r(s, \mu(s)) + \gamma \sum_{s'} P(s' \mid s, \mu(s))\, J(s'),
-# $$ (ten-value)
-#
-# twelve linear equations for twelve numbers. The next cell writes the system as tables; the one after it is rollout.
+# Two tables say all about this system. `P[s, u, t]` is the chance that action `u` leads from setting `s` to setting `t`.
+# `r[s, u]` is the mean pay of the cycle in which `u` is taken at `s`; the coin has mean zero and drops out.
+
+
+# %%
+P, r = np.zeros((12, 3, 12)), np.zeros((12, 3))
+for s in range(12):
+    for u in (down, stay, up):
+        there = min(max(s + u - 1, 0), 11)  # one down, the same, one up
+        P[s, u, there] += 0.9
+        P[s, u, s] += 0.1  # the move that does not happen
+        r[s, u] = P[s, u] @ pays
+
+# %% [markdown]
+# At setting 0 nobody can go down, and at 11 nobody can go up. `allowed[s, u]` says so. The package writes the same tables
+# for any system whose states can be listed; from now on we use its own.
 
 # %%
 mdp = MDP.from_system(world)
-P = mdp.transition.toarray().reshape(12, 3, 12)
-r, g, S = mdp.reward, mdp.discount, np.arange(12)
+allowed, g, S = mdp.feasible, mdp.discount, np.arange(12)
+assert np.allclose(mdp.reward[allowed], r[allowed])
+P, r = mdp.transition.toarray().reshape(P.shape), mdp.reward
+
+# %% [markdown]
+# ## Rollout in three lines
+#
+# **Rollout** asks about each action: *if I do this now, and follow the old policy from then on, what do I get?* It takes
+# the best answer.
+#
+# So it must know what following the old policy brings. Call the old policy $\mu$; it is the {term}`base policy` of rollout.
+# Its {term}`value` $J(s)$ is the mean sum of all pay to come from setting $s$ on. Pay that comes a cycle later counts
+# $\gamma = 0.95$ as much, two cycles later $\gamma^2$: that is the {term}`discount`. What you get is the pay of this cycle and
+# the discounted value of the place where you arrive,
+#
+# $$
+# J(s) = r(s, \mu(s)) + \gamma \sum_{s'} P(s' \mid s, \mu(s))\, J(s').
+# $$ (ten-value)
+#
+# These are twelve linear equations for twelve numbers; the first line of the next cell solves them. The second line puts
+# *one other action* in the place of $\mu(s)$, and keeps $J$ for what follows:
+#
+# $$
+# Q(s, u) = r(s, u) + \gamma \sum_{s'} P(s' \mid s, u)\, J(s').
+# $$ (ten-q)
+#
+# The third line takes the best action. That is rollout.
 
 # %%
 J = np.linalg.solve(np.eye(12) - g * P[S, base], r[S, base])
-Q = np.where(mdp.feasible, r + g * P @ J, -np.inf)
+Q = np.where(allowed, r + g * P @ J, -np.inf)  # Q[s, u]
 improved = Q.argmax(axis=1)
 print("old:    ", *np.array(["down", "stay", "up"])[base])
 print("rollout:", *np.array(["down", "stay", "up"])[improved])
@@ -112,7 +147,7 @@ print("rollout:", *np.array(["down", "stay", "up"])[improved])
 assert (rollout_table(mdp, base) == improved).all()
 
 # %% [markdown]
-# What is each worth, from setting 0?
+# What is each worth, from setting 0? The *optimum*, the best policy that there is, stands beside them for comparison.
 
 
 # %%
@@ -137,8 +172,11 @@ results.table("worth", ["policy", "reward from setting 0"], worth)
 # %% [markdown]
 # One step of rollout brings {res}`00_ten_minutes/share:.0%` of the way from the old policy
 # ({res}`00_ten_minutes/old:.2f:bare`) to the optimum ({res}`00_ten_minutes/optimum:.2f:bare`). It is not the optimum: at
-# setting 9 it stays, because the old policy would run past setting 10. Use rollout again, on the improved policy, and
-# that is repaired, too. Repeating it until nothing changes is **policy iteration**.
+# setting 9 it stays. Why? *Up* would earn the best cycle at once, and then the old policy runs on to setting 11. *Stay*
+# puts that off by a cycle. In the next cycle the same reasoning says *stay* again, and so on for ever.
+#
+# Use rollout again, on the improved policy, and that is repaired, too. Repeating it until nothing changes is
+# {term}`policy iteration`; that is how the optimum was found.
 #
 # ```{admonition} Why rollout never makes it worse
 # :class: tip
@@ -149,16 +187,21 @@ results.table("worth", ["policy", "reward from setting 0"], worth)
 #
 # ## Rollout in ten lines, by simulation
 #
-# Most systems are no table. But if you can simulate one, you can ask rollout's question by trying: take each action,
-# follow the old policy, look what you get, repeat, and average.
+# Most systems have too many states for a table. But if you can simulate one, you can ask rollout's question by trying:
+# take each action, follow the old policy, look what you get, repeat, and average.
+#
+# A simulator needs two functions. `disturbance` draws the luck `w` of a cycle: here the coin, and whether the move
+# happens. `transition(x, u, w)` steps from the states `x` with the actions `u` and that luck. It draws nothing itself. Both work on
+# many copies at once, the *lanes*: below there are `paths` of them for each action. (`u[:, None]` is there because
+# other systems have several controls; this one has one.)
 
 
 # %%
 def rollout(place, rng, steps=60, paths=100):
-    actions = np.flatnonzero(mdp.feasible[place])
-    u = np.repeat(actions, paths)
+    actions = np.flatnonzero(allowed[place])
+    u = np.repeat(actions, paths)  # the first action of each lane
     x, returns = ToyState(np.full(len(u), place)), 0.0
-    for t in range(steps + 1):
+    for t in range(steps + 1):  # the action, then `steps` of the old policy
         w = np.tile(world.disturbance(rng, (paths,)), (len(actions), 1))
         step = world.transition(x, u[:, None], w)
         returns = returns + g**t * step.reward
@@ -172,7 +215,10 @@ print("the same action in", (tried == improved).sum(), "of 12 settings")
 
 # %% [markdown]
 # The line with `tile` is worth a second look: all actions meet **the same luck**. Two of them then differ by what they
-# do, and not by what happened to them. The package's rollout works like that, too:
+# do, and not by what happened to them.
+#
+# And the simulation stops after sixty cycles of the old policy. What comes later counts less than $0.95^{60}$, a twentieth, and
+# we leave it out. This is {term}`truncated rollout`. The package's rollout works like that, too:
 
 # %%
 old = TablePolicy(world, base)
@@ -184,7 +230,8 @@ assert (chosen == tried).mean() > 0.9
 # %% [markdown]
 # ## Play it
 #
-# Twenty episodes of sixty cycles for each policy. Episode number three meets the same luck under all of them.
+# Twenty episodes of sixty cycles for each policy. Episode number three, say, meets the same luck under all of them: they
+# are *paired*. So we may subtract them one by one.
 
 # %%
 policies = {"greedy": TablePolicy(world, greedy), "old": old,
@@ -211,7 +258,8 @@ panels[0].legend()
 plots.provenance_line(figure, results.record)
 
 # %% [markdown]
-# In these episodes rollout earns {res}`00_ten_minutes/gain:.2f:interval` more than the old policy.
+# In these episodes rollout earns {res}`00_ten_minutes/gain:.2f:interval` more than the old policy. The brackets hold a 95 %
+# interval: how far the mean may be off, as it rests on twenty episodes only ({doc}`how it is computed <../book/statistics>`).
 #
 # ## What it cannot repair
 #
@@ -236,7 +284,8 @@ results.value("rounds", rounds)
 #
 # ## What we assumed
 #
-# - We knew the system. From chapter 2 on it is learned from measurements, and then the plan is as good as they are.
+# - We knew the system. From {doc}`02_system_models` on it is learned from measurements, and then the plan is as good as
+#   they are.
 # - The controller saw the setting without error, and what it did yesterday left no queue behind.
 #
 # ## Exercises
@@ -254,13 +303,13 @@ results.value("rounds", rounds)
 #
 # ````{exercise}
 # :label: ex-ten-derive
-# **Derive.** Without failing moves, what is *stay at setting 10* worth there? Use a geometric series.
+# **Derive.** What is *stay at setting 10* worth, from setting 10? Use a geometric series. Do failing moves matter?
 # ````
 #
 # ````{solution} ex-ten-derive
 # :class: dropdown
-# Each cycle pays 1, so $1 + 0.95 + 0.95^2 + \dots = 1/(1 - 0.95) = 20$. A move that fails leaves you where you are, so
-# it is 20 with failing moves, too.
+# Each cycle pays 1, so $1 + 0.95 + 0.95^2 + \dots = 1/(1 - 0.95) = 20$. A move that fails leaves you where you are, and
+# who stays is where he is anyway: failing moves do not matter.
 # ````
 #
 # ````{exercise}
