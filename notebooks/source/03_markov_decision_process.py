@@ -23,8 +23,8 @@
 # - read an optimal policy off a picture, and check whether it is more than "walk to the best setting and stay there";
 # - judge policies on another object than the one they were planned on, and put a number on what happens if you do not.
 #
-# **You need** the chapters {doc}`01_testbed_and_traces` and {doc}`02_system_models`, and linear algebra. The quick
-# profile runs in a quarter of a minute, the full one in about a minute.
+# **You need** the chapters {doc}`00_ten_minutes`, {doc}`01_testbed_and_traces` and {doc}`02_system_models`, and linear
+# algebra. The quick profile runs in a quarter of a minute, the full one in about a minute.
 #
 # ## The question
 #
@@ -49,7 +49,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from netrollout import make, plots
-from netrollout.batch import joint_actions
+from netrollout.batch import joint_actions, repeat, take
 from netrollout.catalog import Worlds, describe, make_policy, policy_table
 from netrollout.dp import MDP, evaluate_policy, greedy, policy_iteration, q_factors, value_iteration
 from netrollout.evaluate import resolution, simulate, t_interval
@@ -74,7 +74,8 @@ results = Results("03_markov_decision_process", profile, asked, data=trace_files
 # $$ (mdp-system)
 #
 # with a **state** $x_k$ (what one must know to predict), a **control** $u_k$ (what we choose) and a **disturbance**
-# $w_k$ (what nobody chooses). For the mesh of scenario S2, after a release has made its service heavy:
+# $w_k$ (what nobody chooses). We take the mesh of scenario S2 (the scenarios S1 to S4 are listed in
+# {doc}`../book/notation`), after a release has made its service heavy:
 #
 # | symbol | what it is here |
 # |---|---|
@@ -108,9 +109,19 @@ results.value("horizon", model.horizon, unit="cycles")
 
 # %% [markdown]
 # The bound is {res}`03_markov_decision_process/bound:.0f`, fixed by a rule before any policy was run (`mesh-release.yml`): about five times the fastest
-# mean before the release, so that after it a sixth of the settings can keep it. We keep **two** systems from now on. The *model* is learned from one half of
-# the ten visits of every configuration. The *plant* consists of the windows of the other half, which the model has never seen. We plan on the first and are
-# judged on the second.
+# mean before the release, so that after it a sixth of the settings can keep it.
+#
+# We keep **two** systems from now on. Every setting was visited ten times. The {term}`model` is learned from one half of these
+# visits. The {term}`plant` consists of the windows of the other half, which the model has never seen. We plan on the first
+# and are judged on the second.
+#
+# ```{admonition} The system in one look
+# :class: tip
+# **State** the setting $(p, c)$. **Control** each knob one notch down, the same, or up. **Disturbance** which window the cycle
+# meets. **Response** its mean response time $d$. **Reward** $1 - c'/5$ while $d \le O$, else minus the excess in seconds.
+# **Change** none here: the release lies behind us. **Plant** the windows of held-out visits. **Model** a distribution of $d$
+# for each setting, learned from the other visits. **Source** our testbed.
+# ```
 #
 # ## From the system to a Markov decision process
 #
@@ -122,8 +133,14 @@ results.value("horizon", model.horizon, unit="cycles")
 # \bar r(x,u) = \mathrm{E}_w\, r\big(f(x,u,w), g(f(x,u,w), w)\big).
 # $$ (mdp-expected)
 #
-# The expectation stands *outside* the reward. Near the bound some windows hold it and some break it, and the reward of
-# the mean response time, $r(\mathrm{E}\,d)$, knows nothing of that.
+# The expectation stands *outside* the reward.
+#
+# ```{admonition} The wrong idea first
+# :class: warning
+# *Take the mean response time of a setting, and look up its reward.* Near the bound some windows hold it and some break it.
+# The mean falls on one side, and its reward, $r(\mathrm{E}\,d)$, knows nothing of the other. Take the reward of every window
+# first, and average then.
+# ```
 #
 # A policy $\mu$ maps states to actions. Its **value** is the expected discounted sum of the rewards it earns,
 #
@@ -133,7 +150,9 @@ results.value("horizon", model.horizon, unit="cycles")
 #
 # The discount factor $\gamma$ = {res}`03_markov_decision_process/discount` weighs a reward that comes $k$ cycles later
 # by $\gamma^k$. A reward of 1 in every cycle for ever is worth $1/(1-\gamma)$. `MDP.from_system` makes the arrays by
-# stepping every state with every action through every window.
+# stepping every state with every action through every window. There are {res}`03_markov_decision_process/states` states
+# $s$ (the settings) and {res}`03_markov_decision_process/actions` joint actions $a$ (three increments of each of two knobs).
+# So `reward[s, a]` is $\bar r$, and `transition` has one row for each pair, the pair $(s, a)$ in row $9s + a$.
 
 # %%
 mdp = MDP.from_system(model)
@@ -141,7 +160,7 @@ results.value("states", mdp.n_states)
 results.value("actions", mdp.n_actions)
 print(f"transition {mdp.transition.shape}, reward {mdp.reward.shape}, feasible {mdp.feasible.mean():.0%}")
 
-# %% mystnb={"image": {"alt": "Two heat maps over routing weight p and workers c: expected reward of holding each setting, on the model and on the plant."}}
+# %% mystnb={"image": {"alt": "Two heat maps over routing weight p and workers c: expected reward of holding each setting, on the model and on the plant."}, "figure": {"caption": "What it pays per cycle to stay at a setting, on the model (left) and on the plant (right). The good cells lie beside the bad ones."}}
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
 hold = int(np.flatnonzero((joint_actions(model.levels) == 1).all(axis=1))[0])
 for ax, (name, system) in zip(axes, {"model": model, "plant": plant}.items(), strict=True):
@@ -157,6 +176,20 @@ plots.provenance_line(figure, results.record)
 # picture and differ most on the edge between "holds" and "breaks", where one or two windows decide. Keep this in mind;
 # it is the story of the section on judging.
 #
+# Where does such a number come from? We make one by hand: the best cell of the model's map. The model says which
+# windows are possible there, all equally likely. We step each of them once, on a copy of the setting, and average.
+
+# %%
+at = int(mdp.reward[:, hold].argmax())
+w, chance = model.noise_support()  # the windows, and their probabilities
+copies = repeat(take(model.states(), [at]), len(w))
+stay = np.tile(joint_actions(model.levels)[hold], (len(w), 1))
+step = model.transition(copies, stay, w)
+print(f"{len(w)} windows, {step.metrics['violation'].sum():.0f} over the bound")
+print(f"mean of their rewards {chance @ step.reward:.3f}")
+assert np.isclose(chance @ step.reward, mdp.reward[at, hold])
+
+# %% [markdown]
 # ## Bellman's equation
 #
 # The best value from a state is the best sum of "now" and "later". That sentence is an equation,
@@ -183,21 +216,58 @@ results.value("hold", float(value[start]), unit="reward")
 print(f"holding the start for ever is worth {value[start]:.4f}; largest residual {left:.1e}")
 
 # %% [markdown]
-# Staying at the start for ever, all workers running, is worth {res}`03_markov_decision_process/hold:.2f`.
+# Staying at the start for ever, all workers running, is worth {res}`03_markov_decision_process/hold:.2f`. No wonder: who
+# runs all five workers saves nothing.
 #
-# **The best policy** can be found in two classical ways.
-#
-# *Value iteration* applies $T$ again and again. Because $T$ shrinks distances in the maximum norm,
+# **The best policy** can be found in two classical ways. Both use the bracket of {eq}`mdp-bellman`, the Q-factors, and
+# nothing else:
+
+# %%
+P = mdp.transition.toarray().reshape(mdp.n_states, mdp.n_actions, -1)
+gamma, S = mdp.discount, np.arange(mdp.n_states)
+
+
+def q(J):  # Q[s, a], the bracket of Bellman's equation
+    return np.where(mdp.feasible, mdp.reward + gamma * P @ J, -np.inf)
+
+
+# %% [markdown]
+# *Value iteration* puts the best bracket in the place of $J$, again and again:
+
+# %%
+J_star = np.zeros(mdp.n_states)
+for _ in range(2000):
+    J_star = q(J_star).max(axis=1)
+print(f"after 2000 sweeps the start is worth {J_star[start]:.4f}")
+
+# %% [markdown]
+# *Policy iteration* evaluates a policy exactly by {eq}`mdp-evaluation`, then takes the greedy action for that value
+# everywhere, and repeats until no action changes:
+
+# %%
+policy = still
+for k in range(10):
+    J = np.linalg.solve(np.eye(len(S)) - gamma * P[S, policy],
+                        mdp.reward[S, policy])  # fmt: skip
+    print(f"round {k}: the start is worth {J[start]:.4f}")
+    if np.allclose(q(J)[S, policy], q(J).max(axis=1)):
+        break
+    policy = q(J).argmax(axis=1)
+assert np.allclose(J, J_star)
+
+# %% [markdown]
+# How fast are they? *Value iteration* applies $T$ again and again. Because $T$ shrinks distances in the maximum norm,
 # $\lVert T J - T J' \rVert_\infty \le \gamma \lVert J - J' \rVert_\infty$, the error after $k$ sweeps obeys
 #
 # $$
 # \lVert J_k - J^* \rVert_\infty \le \gamma^k \lVert J_0 - J^* \rVert_\infty .
 # $$ (mdp-contraction)
 #
-# *Policy iteration* evaluates a policy exactly by {eq}`mdp-evaluation`, then takes the greedy action for that value
-# everywhere, and repeats. Every round is at least as good in all states, and it stops after finitely many.
+# Every round of *policy iteration* is at least as good in all states as the one before, for the reason given in chapter 0. It
+# stops after finitely many, since there are finitely many policies. The package has both; the next figure shows their
+# errors from round to round.
 
-# %%
+# %% tags=["hide-input"]
 best = policy_iteration(mdp)
 sweeps, J, table = [], np.zeros(mdp.n_states), still
 for _ in range(400):
@@ -209,11 +279,11 @@ for _ in range(12):
     rounds.append(np.abs(J - best.value).max())
     table = greedy(mdp, J, prefer=table)
 
-# %%
+# %% tags=["remove-cell"]
 error = np.abs(sweeps).max(axis=1)
 k = np.arange(len(error))
 
-# %% mystnb={"image": {"alt": "Error per iteration on a logarithmic axis: value iteration runs along the bound gamma to the k, its spread falls at once, policy iteration reaches the optimum in a few rounds."}}
+# %% mystnb={"image": {"alt": "Error per iteration on a logarithmic axis: value iteration runs along the bound gamma to the k, its spread falls at once, policy iteration reaches the optimum in a few rounds."}, "figure": {"caption": "Error of value iteration and of policy iteration, both axes logarithmic (the horizontal one from 1 on). Blue and dashed: slow, as the bound says. Orange: the decisions are settled long before. Green: two rounds."}}
 figure, axes = plt.subplots(figsize=(7, 3.8), layout="constrained")
 axes.semilogy(k, error, label="value iteration, largest error")
 axes.semilogy(k, error[0] * mdp.discount**k, "k--", linewidth=1, label=r"the bound $\gamma^k \Vert J_0 - J^*\Vert$")
@@ -223,7 +293,7 @@ axes.set(xlabel="iterations", ylabel="error, discounted reward", ylim=(3e-14, No
 axes.legend(loc="center right")
 plots.provenance_line(figure, results.record)
 
-# %%
+# %% tags=["remove-cell"]
 reached = int(np.argmax(np.array(rounds) < 1e-9))
 results.value("pi-rounds", reached, unit="improvements" if reached != 1 else "improvement")
 needed = np.log(1e-6 / error[0]) / np.log(mdp.discount)
@@ -249,7 +319,7 @@ move = joint_actions(model.levels)[best.policy] - 1
 x, y = np.divmod(np.arange(mdp.n_states), len(c))
 going = move.any(axis=1)
 
-# %% mystnb={"image": {"alt": "Heat map of the optimal value over routing weight and workers, with an arrow in each cell for the optimal move and a dot where it holds."}}
+# %% mystnb={"image": {"alt": "Heat map of the optimal value over routing weight and workers, with an arrow in each cell for the optimal move and a dot where it holds."}, "figure": {"caption": "The optimal policy of the model: arrows are moves, the dot holds. All ways lead to one cell."}}
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
 plots.grid_map(
     axes, best.value.reshape(len(p), len(c)).T, p, [int(n) for n in c], "optimal value, discounted reward", digits=1
@@ -299,16 +369,24 @@ results.value("static-gap-start", float(gap[start]), unit="reward")
 #
 # ## Judged on the plant
 #
-# Now the test that counts. Everything is planned on the model and judged on the plant, twice: *exactly*, by
-# {eq}`mdp-evaluation` with the plant's own rewards, and by *episodes* of {res}`03_markov_decision_process/horizon`,
-# all policies meeting the same disturbances (paired seeds). Whose windows the plant is made of decides much, so **every visit is
-# held out once**: fold $k$ judges by the $k$-th visit of each configuration, and plans on a bootstrap resample of the others. The ten plants share no window; their
-# means are ten units, and the intervals are Student's over them. The competitors: `random`;
-# `static` as above; `greedy`, which maximises the coming cycle's reward only; `reactive`, the operator's rule (one
-# more worker when the setting is mostly late, else one less, routing untouched); `optimal` on the model; and the
-# `oracle`, the optimum of the plant itself, which nobody can know and nobody can beat.
+# Now the test that counts. Everything is planned on the model and judged on the plant, twice. *Exactly*, by
+# {eq}`mdp-evaluation` with the plant's own rewards. And by *episodes* of {res}`03_markov_decision_process/horizon`,
+# all policies meeting the same disturbances (paired seeds).
+#
+# Whose windows the plant is made of decides much. So **every visit is held out once**: in turn, each visit of each
+# configuration is the plant, and the model is learned from a {term}`bootstrap` resample of the others. The ten plants share no window.
+# Their means are ten independent numbers, and the intervals are Student's over them ({doc}`../book/statistics`).
+#
+# The competitors:
+#
+# - `random` draws an action;
+# - `static` walks to the model's best static setting, as above;
+# - `greedy` takes what pays best in the coming cycle;
+# - `reactive` is the operator's rule: one more worker when the setting is mostly late, else one less, routing untouched;
+# - `optimal` is the optimum of the model;
+# - `oracle` is the optimum of the plant itself. Nobody can know it, and nobody can beat it.
 
-# %%
+# %% tags=["hide-input"]
 POLICIES = ("random", "static", "greedy", "reactive", "optimal", "oracle")
 
 
@@ -327,7 +405,7 @@ def exact_values(worlds):  # of each policy, (visits, states)
             for name in POLICIES}  # fmt: skip
 
 
-# %%
+# %% tags=["hide-input"]
 many = rotated_worlds(source)
 exact = exact_values(many)
 seeds = np.arange(len(many) * episodes).reshape(
@@ -341,7 +419,7 @@ paid = {name: np.array([run.mean_rewards() for run in runs]) for name, runs in r
 late = {name: np.array([run.metrics["violation"].mean(axis=1) for run in runs]) for name, runs in ran.items()}
 
 
-# %%
+# %% tags=["remove-cell"]
 def words(values):
     e = t_interval(values)
     return f"{e.value:.2f} ({e.low:.2f} to {e.high:.2f})"
@@ -356,10 +434,11 @@ results.table("policies", columns, lines)
 # ```{restable} 03_markov_decision_process/policies
 # ```
 #
-# Values are exact on the plants; the last two columns are means over paired episodes from the start. All intervals are Student's over the visits. The smallest
-# difference that these ten plants tell with a power of 80 % is {res}`03_markov_decision_process/resolution:.1f` (optimum against oracle).
+# Values are exact on the plants; the last two columns are means over paired episodes from the start. How large must a
+# difference be for ten plants to show it? In eight of ten such studies they would tell one of
+# {res}`03_markov_decision_process/resolution:.1f` (optimum against oracle).
 
-# %%
+# %% tags=["remove-cell"]
 at = {name: exact[name][:, start] for name in POLICIES}
 results.value("resolution", resolution(at["optimal"] - at["oracle"]), unit="reward")
 for name in POLICIES:
@@ -370,7 +449,7 @@ for name in ("static", "greedy", "reactive"):
 record_difference(results, "below-oracle", at["oracle"] - at["optimal"])
 results.value("margin", 0.1, unit="reward", how="a tenth of a per cent of the largest value")
 
-# %%
+# %% tags=["remove-cell"]
 RIVALS = {
     "static": "walking to the model's best static setting",
     "greedy": "the myopic `greedy`",
@@ -382,14 +461,14 @@ for rival, who in RIVALS.items():
 tell(results, "below-oracle", "The oracle stands above the model's optimum by", "The oracle minus the model's optimum is",
      "whether the oracle is ahead of the model's optimum")  # fmt: skip
 
-# %% mystnb={"image": {"alt": "Horizontal bars with intervals: exact value at the start, on the plant, of the random, static, greedy, reactive, optimal and oracle policies."}}
+# %% mystnb={"image": {"alt": "Horizontal bars with intervals: exact value at the start, on the plant, of the random, static, greedy, reactive, optimal and oracle policies."}, "figure": {"caption": "What each policy is worth on the plants, with 95 % intervals over the held-out visits. Static, greedy and optimal are one policy in three clothes."}}
 figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
 shown = [t_interval(exact[name][:, start]) for name in POLICIES]
 plots.interval_bars(axes, POLICIES, *zip(*((e.value, e.low, e.high) for e in shown), strict=True))
 axes.set_xlabel("discounted reward from the start, on the plant")
 plots.provenance_line(figure, results.record)
 
-# %%
+# %% tags=["remove-cell"]
 held = mdp.reward[:, hold]
 near = held >= held.max() - 0.01
 there = MDP.from_system(plant).reward[near, hold]
@@ -406,7 +485,7 @@ results.value("near-best-high", float(there.max()), unit="reward/cycle")
 # The reactive rule is a warning of its own: it saves a worker as soon as all is well, breaks the bound, gives the
 # worker back, and so on for ever; and it cannot turn the other knob.
 #
-# {finding}`03_markov_decision_process/below-oracle` That gap is
+# {finding}`03_markov_decision_process/below-oracle` If there is a gap, it is
 # not a failure of dynamic programming. It is the price of planning on a model: on the edge of the bound a few windows
 # decide, and model and plant met different ones. Look at it from the model's side: the number of settings
 # within 0.01 per cycle of its best one is {res}`03_markov_decision_process/near-best`, and held on the plant they pay between
@@ -419,7 +498,7 @@ results.value("near-best-high", float(there.max()), unit="reward/cycle")
 # object.
 
 
-# %%
+# %% tags=["hide-input"]
 def on(system, table):
     return float(evaluate_policy(MDP.from_system(system), table).value[start])
 
@@ -428,7 +507,7 @@ promised = np.array([on(w.model, policy_table("optimal", w)) for w in many])
 kept = exact["optimal"][:, start]
 swapped = np.array([on(w.model, policy_table("oracle", w)) for w in many])
 
-# %%
+# %% tags=["remove-cell"]
 oracle = exact["oracle"][:, start]
 same, other = "the same object: optimistic", "another object"
 lines = [["model", "model", same, words(promised)], ["model", "plant", other, words(kept)],
@@ -452,7 +531,7 @@ for key, whose in {"optimism": "the model's own optimum", "optimism-plant": "the
 #
 # Scenario S1 has two services on two nodes and four knobs. We time the same exact planning there.
 
-# %%
+# %% tags=["remove-cell"]
 entry = describe("mesh-s1")
 results.value("s1-states", entry.states)
 results.value("s1-actions", entry.actions)
@@ -485,7 +564,7 @@ print("S1:", "solved" if big else "not run here, because " + results.record["not
 # The KTH traces are not ours to ship; where they have been fetched (`netrollout data fetch kth`) the table is computed
 # on them as well. There model and plant share a visit, so the split is kinder than ours.
 
-# %%
+# %% tags=["hide-input"]
 if kth_available():
     there = rotated_worlds("kth")
     s = int(there[0].plant.index(there[0].plant.initial(np.random.default_rng(0), 1))[0])
@@ -526,37 +605,133 @@ _ = results.write()
 #
 # ## Exercises
 #
-# **1.** On paper: show that $\lVert TJ - TJ' \rVert_\infty \le \gamma \lVert J - J' \rVert_\infty$, using
-# $|\max_u a_u - \max_u b_u| \le \max_u |a_u - b_u|$.
+# ````{exercise}
+# :label: ex-mdp-warm
+# **Warm-up.** What is the largest value that any policy could have here, in any state? What would its reward be in every cycle?
+# ````
 #
-# ```{admonition} Solution
+# ````{solution} ex-mdp-warm
+# :class: dropdown
+# No reward exceeds $1 - 1/5 = 0.8$ (one worker, bound held), so no value exceeds $0.8/(1-\gamma) = 80$ for $\gamma = 0.99$. No
+# setting of the map keeps the bound on one worker; therefore the optimum stays well below.
+# ````
+#
+# ````{exercise}
+# :label: ex-mdp-contraction
+# **Derive.** Show that $\lVert TJ - TJ' \rVert_\infty \le \gamma \lVert J - J' \rVert_\infty$, using
+# $|\max_u a_u - \max_u b_u| \le \max_u |a_u - b_u|$.
+# ````
+#
+# ````{solution} ex-mdp-contraction
 # :class: dropdown
 # For each $x$,
 # $|(TJ)(x) - (TJ')(x)| \le \max_u \gamma \big|\sum_{x'} P(x'|x,u)(J(x') - J'(x'))\big|$,
 # which is at most $\gamma \max_{x'} |J(x') - J'(x')|$,
 # as the rewards cancel and the probabilities sum to one. Take the maximum over $x$.
-# ```
+# ````
 #
-# **2.** Add a constant $a$ to every reward. What happens to $J^*$, and to the optimal policy? And if you *multiply*
+# ````{exercise}
+# :label: ex-mdp-constant
+# **Derive.** Add a constant $a$ to every reward. What happens to $J^*$, and to the optimal policy? And if you *multiply*
 # all rewards by $a$?
+# ````
 #
-# ```{admonition} Solution
+# ````{solution} ex-mdp-constant
 # :class: dropdown
 # Adding $a$ adds $a/(1-\gamma)$ to every value and changes no policy (no state terminates here). Multiplying by
 # $a > 0$ multiplies all values and changes no policy either; a negative $a$ turns the best into the worst, a trick
 # used in {doc}`04_a_base_policy`.
-# ```
+# ````
 #
-# **3.** Build the model with `make("mesh-release", side="model", phase="after", discount=0.5)` and draw its optimal policy. For which
-# states do you expect a difference from the figure above, and do you find it?
+# ````{exercise}
+# :label: ex-mdp-order
+# **Program.** Value iteration may use each new value at once, state by state, instead of after a whole sweep (Gauss-Seidel).
+# Write it. Does it find the same $J^*$, and does it need fewer sweeps for an error below one?
+# ````
 #
-# ```{admonition} Solution
+# ````{solution-start} ex-mdp-order
 # :class: dropdown
-# Only states whose way to the best setting crosses a cell that pays much less can differ: an impatient policy may
-# prefer a detour, or to stay on a good cell nearby. With $\gamma = 0$ it is `greedy`. Compare the tables with
-# `(policy_iteration(MDP.from_system(m)).policy != best.policy)`, and mind that tied actions may differ without costing
-# anything.
-# ```
+# The same fixed point, in fewer sweeps: news travels within a sweep, too.
+# ````
+
+
+# %% tags=["solution"]
+def sweeps(in_place, J, k=0):
+    while np.abs(J - J_star).max() > 1:
+        target, k = J if in_place else J.copy(), k + 1
+        for s in S:
+            ways = mdp.reward[s] + gamma * P[s] @ J
+            target[s] = ways[mdp.feasible[s]].max()
+        J = target
+    return k
+
+
+usual, at_once = (sweeps(way, np.zeros(len(S))) for way in (False, True))
+print(usual, "sweeps against", at_once)
+assert at_once <= usual
+
+# %% [markdown]
+# ````{solution-end}
+# ````
+#
+# ````{exercise}
+# :label: ex-mdp-curse
+# **Program: find the leak.** Thirty settings are all worth the same. Measure each of them five times, with noise of standard deviation 1, and
+# choose the one with the best mean. What does its mean promise, and what does it pay? Repeat a thousand times.
+# ````
+#
+# ````{solution-start} ex-mdp-curse
+# :class: dropdown
+# It promises nearly a whole standard deviation, and pays nothing. That is the winner's curse, without any dynamic programming.
+# ````
+
+# %% tags=["solution"]
+noise = np.random.default_rng(seed).normal(size=(1000, 30, 5))
+promised_mean = noise.mean(axis=2).max(axis=1).mean()
+print(f"promised {promised_mean:.2f}, paid 0")
+assert promised_mean > 0.5
+
+# %% [markdown]
+# ````{solution-end}
+# ````
+#
+# ````{exercise}
+# :label: ex-mdp-discount
+# **Predict, then run.** Make the optimum impatient: build the model with another `discount`, from 0 to 0.9. From which one on is
+# the policy that of the figure? What does the most impatient one lose?
+# ````
+#
+# ````{solution-start} ex-mdp-discount
+# :class: dropdown
+# Only states whose way to the best setting crosses a cell that pays much less can differ. With discount 0 it is `greedy`. On this
+# map hardly any way does, so patience buys little.
+# ````
+
+# %% tags=["solution"]
+for factor in (0.0, 0.1, 0.3, 0.9):
+    hasty = make(MESH[source], "model", source=source, phase="after",
+                 seed=seed, discount=factor)  # fmt: skip
+    chosen = policy_iteration(MDP.from_system(hasty)).policy
+    lost = (J_star - evaluate_policy(mdp, chosen).value).max()
+    print(factor, (chosen != best.policy).sum(), "states differ,",
+          f"at most {max(lost, 0):.2f} lost")  # fmt: skip
+assert lost < 1e-3
+
+# %% [markdown]
+# ````{solution-end}
+# ````
+#
+# ````{exercise}
+# :label: ex-mdp-open
+# **Open.** The state here is the setting. Name something that a real mesh remembers from one cycle to the next. How would you
+# enlarge the state, and how many states would there be?
+# ````
+#
+# ````{solution} ex-mdp-open
+# :class: dropdown
+# There is no single answer. Requests that wait (a queue length for each node), workers that still start, the load. Each multiplies the states
+# by its number of levels; ten levels of queue at two nodes make three thousand of thirty.
+# ````
 #
 # ## Recap
 #
