@@ -23,15 +23,15 @@
 # - put rollout, retraining, exact planning and "walk to the best static setting" on one clock that starts at the change;
 # - tell from the table of policies whether planning ahead was needed at all, and whether the plant can tell.
 #
-# **You need** the chapters {doc}`03_markov_decision_process` and {doc}`04_a_base_policy`. The quick profile runs in about
-# a minute; the full one, with networks trained to convergence, in about an hour and a half on two cores.
+# **You need** the chapters {doc}`03_markov_decision_process` and {doc}`04_a_base_policy`; for the sections on one step, chapter 0
+# is enough. The quick profile runs in about a minute; the full one, with networks trained to convergence, in about an hour and a half on two cores.
 #
 # ## The question
 #
 # On Monday the compute service is light, and a policy has learned to run it on one worker. On Tuesday a new version of the
 # service is rolled out: every request needs more than twice as much processor time. Nobody told the policy. It goes on doing what
-# was right on Monday, a node is overloaded, and response times climb to many times their bound. A second story (scenario S3): the
-# service stays as it is, but the load, low for weeks, begins to move.
+# was right on Monday, a node is overloaded, and response times climb to many times their bound. (This is scenario S2. A second
+# story, scenario S3: the service stays as it is, but the load, low for weeks, begins to move.)
 #
 # What should an operator do *in the first minutes* after the change? Retrain from scratch? Plan exactly on a model fit to the new
 # measurements? Keep the old policy and improve its every action by one step of lookahead? Or just measure all settings, pick
@@ -81,6 +81,14 @@ results = Results("05_the_service_changes", profile, asked, data=files)
 NAMES = {"s2": "mesh-release", "s3": "mesh-s3"}  # S2 is the release, S3 the load that moves
 
 # %% [markdown]
+# ```{admonition} The system in one look
+# :class: tip
+# **State** the setting $(p, c)$: the share of the requests that goes to node 1, and its workers; in S3 the load, too. **Control** each of the two one notch down, the
+# same, or up. **Disturbance** which window the cycle meets. **Response** its mean response time $d$. **Reward** $1 - c/5$ while $d$
+# keeps its bound $O$, else $-(d - O)$; in S3 the first is multiplied by $1 - p$. **Change** S2: each request needs more processor time. S3: the load moves.
+# **Plant** windows of a held-out visit. **Model** a distribution of $d$ for each setting, from the other visits. **Source** our testbed.
+# ```
+#
 # ## One step of policy iteration
 #
 # Let $\mu$ be the base policy, $\hat f$ the newest model of the system, with expected reward $\hat r(x,u)$ and transition
@@ -97,15 +105,21 @@ NAMES = {"s2": "mesh-release", "s3": "mesh-s3"}  # S2 is the release, S3 the loa
 # \tilde\mu(x) \in \arg\max_u \Big[\hat r(x,u) + \gamma \sum_{x'} \hat p(x'\mid x,u)\,\hat J_\mu(x')\Big],
 # $$ (rollout)
 #
-# the first step of policy iteration (Bertsekas {cite}`bertsekas2021rollout`, chapter 2). On the model it is never worse than its base,
-# $\hat J_{\tilde\mu} \ge \hat J_\mu$ in every state. On the plant it inherits the model's error. It promises an *improvement*, not the
+# the first step of policy iteration (Bertsekas {cite}`bertsekas2021rollout`, chapter 2). In words: one other action now, the base
+# after it, both on the *newest* model.
+#
+# ```{admonition} Why it is never worse, in three lines
+# :class: tip
+# The base's own action is among the candidates, so the largest bracket of {eq}`rollout` is at least $\hat J_\mu(x)$. It says what you get if you
+# deviate *once*. The state $x'$ where you arrive offers the same bargain again, so deviating twice is at least as good as once, three times as good as twice;
+# in the limit you follow $\tilde\mu$ for ever, and $\hat J_{\tilde\mu} \ge \hat J_\mu$ in every state.
+# ```
+#
+# That holds on the *model*. On the plant rollout inherits the model's error. And it promises an *improvement*, not the
 # *optimum*: started from a bad base it may improve a little and stop.
 #
-# The term that closes the lookahead is a choice. With {eq}`evaluation` it is the base re-evaluated on the newest model. Two
-# cheaper choices are in use: the **stale** value, what the base was believed to be worth *before* the change (PPO's critic), and
-# **zero**, no base at all. Neither carries the guarantee.
-#
-# On one model of the release the two formulas are four lines:
+# Let us do it, on one model of the release. `world` gives three systems: `base` is the model from before the change, `model` the
+# newest one, `plant` what the policies are judged on. Here we use the first two. The base policy is yesterday's optimum.
 
 # %%
 worlds = world("mesh-release", phase="after")
@@ -123,22 +137,72 @@ print(f"mean over {n} states: base {J.mean():.1f},",
       f"rollout {after.mean():.1f}")  # fmt: skip
 
 # %% [markdown]
-# In no state is rollout worse than its base, and the package finds the same policy:
+# (`P[s, u, t]` and `r[s, u]` are the tables of chapter 0, and `feasible` marks the actions that a state offers.) In no state is
+# rollout worse than its base, and the package finds the same policy:
 
 # %%
 assert (after >= J - 1e-9).all()
 assert (rollout_table(new, base) == improved).all()
 
 # %% [markdown]
+# ```{admonition} The wrong idea first
+# :class: warning
+# *Rollout finds the best setting.* It finds the best *first move before the base*. Look where it ends.
+# ```
+#
+# We follow both policies, and rollout of rollout, and so on, from the corner where all workers of node 1 run and get all
+# requests:
+
+
+# %%
+def worth(policy):  # from each state, on the newest model
+    return np.linalg.solve(np.eye(n) - g * P[S, policy], r[S, policy])
+
+
+def end(policy, s, cycles=20):
+    for _ in range(cycles):
+        s = P[s, policy[s]].argmax()  # where the knobs go is certain
+    p, c = (knob.levels for knob in worlds.model.controls)
+    return f"ends at p = {p[s // len(c)]:g}, c = {c[s % len(c)]:g}"
+
+
+# %%
+policy = base
+for k in range(5):
+    print(f"{k} rollouts: mean {worth(policy).mean():6.1f},", end(policy, n - 1))
+    Q = np.where(new.feasible, r + g * P @ worth(policy), -np.inf)
+    policy = Q.argmax(axis=1)
+
+# %% [markdown]
+# The base walks back to yesterday's setting, where the changed service is overloaded. Rollout knows that: from where it stands, every
+# move but a few is followed by that walk. So it takes one safe step and holds, far from the best. Asked again, with *itself* as base, it
+# walks on. After some rounds nothing changes any more: policy iteration has found the optimum of the model.
+#
+# **The closing term is a choice.** What stands behind the first move in {eq}`rollout` *closes* the lookahead. With {eq}`evaluation` it is the base,
+# evaluated anew on the newest model. Two cheaper choices are in use. The **stale** value is what the base was believed to be worth
+# *before* the change (a network's {term}`critic` is of that kind). **Zero** is no base at all. Neither carries the guarantee.
+
+# %%
+stale = evaluate_policy(old, base).value
+choices = {"base, new": worth(base), "base, stale": stale, "zero": 0 * S}
+for name, closing in choices.items():
+    Q = np.where(new.feasible, r + g * P @ closing, -np.inf)
+    print(f"{name:12} mean {worth(Q.argmax(axis=1)).mean():6.1f}")
+
+# %% [markdown]
+# Surprised? The two without a guarantee do better here. A guarantee says *not below the base*, and this base is very bad on the new system. Its
+# honest value frightens rollout; zero and stale do not know of the danger, and on this map there happens to be none on the way. On a
+# map with a dip (chapter 0) zero would be the one that stops. Keep both pictures in mind for the table below.
+#
 # ## Scenario S2: the service becomes heavier
 #
 # The release makes every request 2.25 times heavier. Its bound and its size were fixed by a rule that was written down before any policy was
 # run, so that afterwards a node is overloaded where the old policy rests, and a good setting exists. The base policy is yesterday's
 # exact optimum. Everything below is judged *exactly*: the expectation over measured windows, no sampling.
 #
-# Whose windows? Each configuration was visited ten times. **Every visit is held out once**: it is the plant, six windows of each configuration, and the
-# models, of before and of after the change, are learned from bootstrap resamples of the other nine. The ten plants share no window, so their
-# means are ten units, and the intervals are Student's over these ten: they hold the noise of the plant as well as the model's.
+# Whose windows? Each configuration was visited ten times. **Every visit is held out once**: it is the plant, six windows of each configuration. The
+# models, of before and of after the change, are learned from {term}`bootstrap` resamples of the other nine. The ten plants share no window, so their
+# means are ten independent numbers. The intervals are Student's over these ten: they hold the noise of the plant as well as the model's.
 
 # %%
 ROWS = {name: name for name in (
@@ -178,14 +242,19 @@ for short, study in studies.items():
 # :caption: S2: exact values over ten held-out visits. The median pair of rows must differ by the resolution, printed below, to be told apart.
 # ```
 #
-# The smallest difference that this plant tells, with a power of 80 %, is {res}`05_the_service_changes/s2.resolution:.1f` (the median over pairs of rows).
+# How to read the names:
 #
-# How to read the names: a plain name is a policy made *before* the change, `rollout(X)` improves X on the newest model,
-# `walk(static)` walks to the newest model's best static setting and holds it, `retrain(X)` makes X anew on the newest model,
-# `retrain(optimal)` is thus exact planning on it. `undiscounted` marks the search that the published code runs: depth one, closed by
-# the old value, which it does not discount. `oracle` is the optimum of the held-out windows themselves and `static, known to the oracle` their best
-# static setting: nobody can know them, and both have picked the luckiest windows. `reactive` is the
-# operator's one-line rule: one more worker when the last window was late, else one less.
+# - a plain name is a policy made *before* the change; `optimal` is the base, yesterday's exact optimum;
+# - `rollout(X)` improves X on the newest model; `terminal=` names another closing term, `lookahead=2` looks two moves ahead;
+# - `walk(static)` walks to the newest model's best static setting and holds it;
+# - `retrain(X)` makes X anew on the newest model, so `retrain(optimal)` is exact planning on it; with `r(E d)` it takes the reward of the mean;
+# - `undiscounted` marks the search that the published code runs: one step ahead, closed by the old value, which it does not discount;
+# - `reactive` is the operator's one-line rule: one more worker when the last window was late, else one less;
+# - `oracle` is the optimum of the held-out windows themselves, and `static, known to the oracle` their best static setting. Nobody can
+#   know them, and both have picked the luckiest windows.
+#
+# How large must a difference be for these plants to show it? In eight of ten such studies they would tell one of
+# {res}`05_the_service_changes/s2.resolution:.1f` (the median over pairs of rows).
 
 # %% tags=["remove-cell"]
 WORTH = {"base": "optimal", "rollout": "rollout(optimal)", "zero": "rollout(optimal, terminal=zero)",
@@ -237,7 +306,7 @@ for short in NAMES:
     for key, words in SAY.items():
         print(f"{short}.{key}:", tell(results, f"{short}.{key}", *words, f"{short}.margin"))
 
-# %% mystnb={"image": {"alt": "Value at the start of every policy after the release, with intervals over the held-out visits: doing nothing is far below zero, rollout above it, exact planning and the walk higher."}}
+# %% mystnb={"image": {"alt": "Value at the start of every policy after the release, with intervals over the held-out visits: doing nothing is far below zero, rollout above it, exact planning and the walk higher."}, "figure": {"caption": "S2, the heavier service: what each policy is worth from the start. Compare optimal (the base, doing nothing), rollout(optimal), walk(static) and retrain(optimal)."}}
 figure, axes = plt.subplots(figsize=(7, 4.4), layout="constrained")
 shown = [t_interval(s2["start", policy]) for policy in s2.values]
 plots.interval_bars(axes, list(s2.values), *zip(*((e.value, e.low, e.high) for e in shown), strict=True))
@@ -259,7 +328,7 @@ plots.provenance_line(figure, results.record)
 # without it walks on. The published code closes its search with the stale critic and does not discount it, although the text defines rollout by
 # the discounted value of the base. {finding}`05_the_service_changes/s2.undiscounted-loss` {finding}`05_the_service_changes/s2.certain-loss`
 
-# %% mystnb={"image": {"alt": "Expected reward per control cycle after the change for five policies: most settle within a few cycles at different levels."}}
+# %% mystnb={"image": {"alt": "Expected reward per control cycle after the change for five policies: most settle within a few cycles at different levels."}, "figure": {"caption": "S2, cycle by cycle. Each policy settles within a few cycles; what counts is the level."}}
 figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
 for policy in ("optimal", "rollout(optimal)", "walk(static)", "retrain(optimal)", "reactive"):
     path = s2["path", policy].reshape(-1, cycles)
@@ -280,7 +349,7 @@ plots.provenance_line(figure, results.record)
 # rollout improves it, and it is retrained on the newest model, from scratch and from its old weights (`warm`), for as many steps as convergence needs.
 
 
-# %%
+# %% tags=["hide-input"]
 def trained(name, count):
     cells = rotated(name, 1, count, seed=seed)
     made = {key: make() for key, make in cells.items()}
@@ -295,7 +364,7 @@ def trained(name, count):
         )
 
 
-# %%
+# %% tags=["hide-input"]
 def policies(ppo, number, fits):
     """Return what each row stands for, with a base of this name and seed."""
     retrained = f"steps={retrain_steps},seed={number})"
@@ -307,7 +376,7 @@ def policies(ppo, number, fits):
     )
 
 
-# %%
+# %% tags=["hide-input"]
 nets = {short: trained(name, folds) for short, name in NAMES.items()}
 AGAINST = {"net-gain": "ppo", "net-minus-retrained": "retrain(ppo)", "net-minus-exact": "retrain(optimal)"}
 for short, study in nets.items():
@@ -326,7 +395,7 @@ for short, study in nets.items():
 # :caption: S3: networks
 # ```
 
-# %%
+# %% tags=["remove-cell"]
 for short in NAMES:
     for key, words in {
         "net-gain": ("Rollout on the network gains", "Rollout on the network loses", "whether rollout on the network gains on it"),
@@ -354,7 +423,7 @@ results.value("clock.windows", len(data), unit="windows")
 results.value("clock.measuring", measuring, unit="s")
 fixed = repairs(NAMES["s2"], "testbed", seed, clock_seeds, clock_budget)
 
-# %%
+# %% tags=["remove-cell"]
 lines, steps = [], []
 for method in dict.fromkeys(repair.method for repair in fixed):
     runs = [repair for repair in fixed if repair.method == method]
@@ -366,7 +435,7 @@ results.table("clock", ["method", "measuring, s", "computing, s (median)", "comp
               lines, live=True)  # fmt: skip
 results.table("steps", ["method", "runs", "environment steps (median)", "runs at 95 % of the model's optimum"], steps)
 
-# %%
+# %% tags=["remove-cell"]
 scratch = [repair for repair in fixed if repair.method == "retrain(ppo)"]
 arrived = sum(repair.reached for repair in scratch)
 results.value("clock.made", len(scratch), unit="trainings")
@@ -410,7 +479,7 @@ results.finding(
 # No static setting is right at every load, so planning *could* use what a static cannot see; but whether it pays on this mesh these visits do not say. An
 # earlier edition of this page held out the third visit only and printed narrow intervals; with another visit the signs turned.
 
-# %% mystnb={"image": {"alt": "Value at the start of every policy with the load moving, with wide intervals over three held-out visits that overlap for nearly all policies."}}
+# %% mystnb={"image": {"alt": "Value at the start of every policy with the load moving, with wide intervals over three held-out visits that overlap for nearly all policies."}, "figure": {"caption": "S3, the moving load: three visits tell hardly any two policies apart."}}
 figure, axes = plt.subplots(figsize=(7, 4.4), layout="constrained")
 shown = [t_interval(s3["start", policy]) for policy in s3.values]
 plots.interval_bars(axes, list(s3.values), *zip(*((e.value, e.low, e.high) for e in shown), strict=True))
@@ -430,7 +499,7 @@ plots.provenance_line(figure, results.record)
 # The claim counts as replicated only where every comparison says equivalent or better: in both scenarios, against PPO retrained with
 # the budget of this page and against the best that any retraining on this model can reach, exact planning. One worse row refutes it here; else it is undecided.
 
-# %%
+# %% tags=["remove-cell"]
 outcomes, lines = {}, []
 for short in NAMES:
     for key, base, other in (("net-minus-retrained", "ppo", "retrained PPO"), ("net-minus-exact", "ppo", "exact planning"),
@@ -454,7 +523,7 @@ results.table("effective", ["comparison", "difference", "low", "high", "margin",
 # study on them. Each published configuration is one visit; held out in turn are blocks of it, so that model and plant share visits and the split is
 # kinder than ours.
 
-# %%
+# %% tags=["hide-input"]
 published = kth_available()
 why = "the published KTH traces have not been fetched (netrollout data fetch kth)"
 for name in ("mesh-s2", "mesh-s3"):
@@ -475,7 +544,7 @@ print("published traces:", "used" if published else f"not run here, because {why
 # Finally the published model itself: a mean forest fit on all windows, planned and judged on itself, as in the paper's code.
 # {finding}`05_the_service_changes/published`
 
-# %%
+# %% tags=["hide-input"]
 if published:
     before, after = (MDP.from_system(published_mesh(phase, seed)) for phase in ("before", "after"))
     old = policy_iteration(before).policy
@@ -494,7 +563,7 @@ results.finding(
                   "{published.rollout:.1f:bare}, one-step lookahead with nothing behind it {published.zero:.1f:bare}, and the optimum, a walk to the best static setting, {published.optimum:.1f:bare}."},
     otherwise="The old optimum exceeds the new one ({published.old:.1f:bare}, {published.optimum:.1f:bare}): that cannot be.")  # fmt: skip
 
-# %%
+# %% tags=["remove-cell"]
 verdict, shown = effectiveness(outcomes)
 results.claim(
     "noms2024-as-effective-as-retraining", "samani2024online",
@@ -503,7 +572,7 @@ results.claim(
     f"for {retrain_steps} steps; the margin is 5 % of what there is to win. The value is rollout minus exact planning, the limit of all retraining, on S2.",
     measured="s2.minus-exact")  # fmt: skip
 
-# %%
+# %% tags=["remove-cell"]
 few = "" if len(scratch) >= 10 else f" (few: {len(scratch)})"
 results.claim(
     "noms2024-seconds-against-hours", "samani2024online", "Rollout takes seconds where retraining takes minutes to hours.",
@@ -547,33 +616,125 @@ _ = results.write()
 #
 # ## Exercises
 #
-# **1.** Change `source` to `kth`, or the discount to 0.9 through `netrollout.make`. Which rows move, and why does the order of
-# `rollout` and `walk(static)` hardly depend on the discount?
+# ````{exercise}
+# :label: ex-change-greedy
+# **Warm-up.** Which policy is rollout if the base policy holds the setting where it is, and the discount is zero? And which, if the base is the
+# optimum of the newest model?
+# ````
 #
-# ```{admonition} Solution
+# ````{solution} ex-change-greedy
 # :class: dropdown
-# A smaller discount shrinks all values roughly by the ratio of $1/(1-\gamma)$, because every policy settles within a few cycles. The
-# order is decided by the level at which a policy settles; only very impatient discounts make the first cycles matter more.
-# ```
+# With discount zero the base does not count: the greedy one. From the optimum nothing can be improved, so rollout is the optimum again (up to ties).
+# ````
 #
-# **2.** On paper: two settings A and B, hold pays 1 in A and 2 in B, and one cycle of the walk from A to B pays 0. For which $\gamma$
+# ````{exercise}
+# :label: ex-change-gamma
+# **Derive.** Two settings A and B: hold pays 1 in A and 2 in B, and one cycle of the walk from A to B pays 0. For which $\gamma$
 # does one-step lookahead with zero terminal value leave A? And rollout with the base "hold where you are"?
+# ````
 #
-# ```{admonition} Solution
+# ````{solution} ex-change-gamma
 # :class: dropdown
 # Zero terminal compares 1 with 0 and never leaves. Rollout compares $1/(1-\gamma)$ with $0 + 2\gamma/(1-\gamma)$ and leaves as soon as
 # $\gamma > 1/2$. With a base that walks back to A it would not: rollout sees only one step beyond its base.
-# ```
+# ````
 #
-# **3.** Find the setting at which `rollout(optimal)` stops (`netrollout.studies.service_changes.setting_path`) and say which neighbour would have to look
-# better for it to move on.
+# ````{exercise}
+# :label: ex-change-hold
+# **Program.** Take "hold where you are" as the base, as in the exercise before, and roll it out on the newest model. Where does it end from the
+# corner, and is it better or worse than rollout of yesterday's optimum? Why?
+# ````
 #
-# ```{admonition} Solution
+# ````{solution-start} ex-change-hold
 # :class: dropdown
-# It stops where no neighbouring setting, followed by the base, is predicted to pay more than holding. The old base drags the
-# walk back towards yesterday's setting, so a dip of one cycle between two good settings is enough to stop it. Two steps of
-# lookahead, or rollout repeated on its own result (policy iteration), cross the dip.
-# ```
+# Better, by much. A base that stays is worth little, but it does not drag every move back to an overloaded setting; rollout of it
+# is greedy for the value of *holding* the neighbour, so it climbs step by step.
+# ````
+
+# %% tags=["solution"]
+holds = (P[S, :, S] > 0.5) & new.feasible  # which action stays put
+hold = np.full(n, holds.all(axis=0).argmax())
+Q = np.where(new.feasible, r + g * P @ worth(hold), -np.inf)
+climbing = Q.argmax(axis=1)
+print(f"mean {worth(climbing).mean():.1f},", end(climbing, n - 1))
+assert (worth(climbing) >= worth(hold) - 1e-9).all()
+assert worth(climbing).mean() > worth(improved).mean()
+
+# %% [markdown]
+# ````{solution-end}
+# ````
+#
+# ````{exercise}
+# :label: ex-change-two
+# **Program.** Look two moves ahead before the base takes over: put the best one-step bracket in the place of $\hat J_\mu$ and take the bracket
+# again. Is it better than one step? Is it the same as rolling out twice?
+# ````
+#
+# ````{solution-start} ex-change-two
+# :class: dropdown
+# It is at least as good as the base, here better than one step, and not the same as two rollouts: the second rollout follows the *improved*
+# policy for ever, two steps of lookahead return to the old base after the second move.
+# ````
+
+# %% tags=["solution"]
+one = np.where(new.feasible, r + g * P @ worth(base), -np.inf).max(axis=1)
+Q = np.where(new.feasible, r + g * P @ one, -np.inf)
+two = Q.argmax(axis=1)
+print(f"one {worth(improved).mean():.1f}, two {worth(two).mean():.1f}")
+assert (two == rollout_table(new, base, lookahead=2)).all()
+assert worth(two).mean() >= worth(improved).mean()
+
+# %% [markdown]
+# ````{solution-end}
+# ````
+#
+# ````{exercise}
+# :label: ex-change-plant
+# **Break it.** The guarantee holds on the model. Judge the base and rollout on the *plant* (`MDP.from_system(worlds.plant)` has the same
+# states and actions). Is there a state in which rollout is worse than its base there?
+# ````
+#
+# ````{solution-start} ex-change-plant
+# :class: dropdown
+# Here rollout is better in the mean by far; whether some state is worse the last line says. Nothing forbids it: the brackets were computed with
+# another system's windows.
+# ````
+
+# %% tags=["solution"]
+judge = MDP.from_system(worlds.plant)
+paid = {name: evaluate_policy(judge, policy).value
+        for name, policy in {"base": base, "rollout": improved}.items()}  # fmt: skip
+for name, values in paid.items():
+    print(f"{name:8} mean {values.mean():6.1f}")
+print((paid["rollout"] < paid["base"] - 1e-9).sum(), "states are worse")
+assert paid["rollout"].mean() > paid["base"].mean()
+
+# %% [markdown]
+# ````{solution-end}
+# ````
+#
+# ````{exercise}
+# :label: ex-change-clock
+# **Predict.** The plan takes milliseconds and the measuring takes minutes. Name two ways to measure less before the first repair. What does each
+# risk?
+# ````
+#
+# ````{solution} ex-change-clock
+# :class: dropdown
+# Measure fewer windows of each setting: the model gets noisier, and the plan picks lucky settings. Measure only settings near the present one: the
+# model must guess the rest, and a far better setting stays unknown. {doc}`07_how_good_must_the_model_be` and {doc}`09_the_closed_loop` do both.
+# ````
+#
+# ````{exercise}
+# :label: ex-change-open
+# **Open.** You know a system with a dip between yesterday's setting and today's best. Which base would you write down so that one step of rollout crosses it?
+# ````
+#
+# ````{solution} ex-change-open
+# :class: dropdown
+# There is no single answer. A base that *itself* walks across (for instance to the best static setting of the newest model) is enough: rollout is
+# never below it on the model. {doc}`09_the_closed_loop` does so and takes the better of two bases.
+# ````
 #
 # ## Recap
 #
