@@ -195,8 +195,7 @@ def _plant(
     replay(brain, list(zip([line["action"] for line in done], windows, strict=True)), plant)
     if plant is not None:
         return plant
-    if hasattr(worlds, "prepare"):
-        worlds.prepare(brain)
+    worlds.prepare(brain)
     live = worlds.live(change_at, seed, len(done), windows[-1] if windows else None, **options)
     found: Plant = stack.enter_context(live)
     return found

@@ -35,10 +35,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netrollout.adapt import Controller, Record
-from netrollout.family import family_of
-from netrollout.makers import Worlds, make_policy, resolved
+from netrollout.loop import ClosedLoop
+from netrollout.makers import Worlds, make_policy
 from netrollout.models import Queueing
-from netrollout.models.drift import make_detector
 from netrollout.policies import PolicyName
 from netrollout.systems.mesh.autoscaler import Autoscaler, tuned
 from netrollout.systems.mesh.dynamics import Mesh, MeshState, ResponseTable
@@ -63,34 +62,29 @@ SYSTEMS = {"S2": "mesh-s2", "S2-slow": "mesh-s2", "S2-kill": "mesh-s2", "S3": "m
 SIMULATED = ("S2", "S3", "release")
 DAY = 48  # cycles of the live day
 WORDS = {
-    "none": ("start", ""),
-    "static": ("static", ""),
-    "static-new": ("walk(static)", "after"),
-    "base": ("optimal", ""),
-    "retrain": ("retrain(optimal)", ""),
-    "walk": ("walk(static)", ""),
-    "dp": ("retrain(optimal)", ""),
-    "rollout-1": ("rollout(optimal)", ""),
-    "rollout": ("parallel(optimal)", ""),
-    "constrained": ("parallel(optimal)", ""),
-    "rollout-true": ("parallel(optimal)", "change"),
-    "optimum": ("retrain(optimal)", "change"),
+    "none": "start",
+    "static": "static",
+    "static-new": "walk(static)",
+    "base": "optimal",
+    "retrain": "retrain(optimal)",
+    "walk": "walk(static)",
+    "dp": "retrain(optimal)",
+    "rollout-1": "rollout(optimal)",
+    "rollout": "parallel(optimal)",
+    "constrained": "parallel(optimal)",
+    "rollout-true": "parallel(optimal)",
+    "optimum": "retrain(optimal)",
 }
-"""Word -> policy's name, and where it is an oracle, from when on it is told the true new system."""
+"""Word -> policy's name."""
+TOLD = {"static-new": ("after", "after"), "rollout-true": ("model", "after"), "optimum": ("model", "after")}
 
 
 @dataclass(frozen=True, eq=False)
-class Loop:
-    """The worlds of a closed loop.
+class Loop(ClosedLoop):
+    """The worlds of a closed loop of a mesh, one of `SYSTEMS`; the oracles plan on `after`.
 
     Attributes
     ----------
-    name : str
-        One of `SYSTEMS`.
-    model : Mesh
-        What the controller knows: the model from before the change, on the grid of after it.
-    before, after : Mesh
-        The simulated plant; `after` is also what the oracles plan on.
     busy : pair of (G, Q) share of node 1's worker time in use in the windows of the trace, before and after
     resting : (M,) where the base policy rests
     curves : Curves
@@ -99,7 +93,6 @@ class Loop:
         Its target and the level of its routing weight: what earns most before the change.
     """
 
-    name: str
     model: Mesh
     before: Mesh
     after: Mesh
@@ -108,13 +101,9 @@ class Loop:
     curves: Curves
     autoscaler: tuple[float, int]
 
-    cycles, change_at, kinds = 150, 50, KINDS
+    detector, kinds, told = (DETECTOR, SETTING), KINDS, TOLD
     columns = ("cycle", "configuration", "load (req/s)", "response (ms)", "bound", "reward", "residual",
                "decision (ms)", "")  # fmt: skip
-
-    def header(self) -> dict[str, Any]:
-        """Return what a log's reader needs beyond the loop's name: nothing."""
-        return {}
 
     def controller(self, policy: str, explore: str = "none", seed: int = 0, change_at: int = 0) -> Controller:
         """Return a fresh controller.
@@ -135,35 +124,28 @@ class Loop:
         InputError
             If a name is unknown, or a policy without a model is to explore.
         """
-        relearned = Relearned(self.model, self.curves, self.resting)
-        plan, told = self._plan(policy, relearned, Explorer(explore, seed), change_at)
-        return Controller(relearned, [make_detector(DETECTOR, SETTING)], plan, told)
-
-    def _plan(
-        self, policy: str, relearned: Relearned, explorer: Explorer, change_at: int
-    ) -> tuple[Callable[[Mesh, int], Policy], Callable[[int], Mesh] | None]:
-        text, oracle = WORDS.get(policy, (policy, ""))
-        name = PolicyName.parse(text)
-        if policy != "hpa":  # which needs to see windows
-            resolved(name, family_of(self.model))
-        adapts = bool(name.inner) and not oracle
-        if explorer.name != "none" and not adapts:
-            known = [word for word, (text, oracle) in WORDS.items() if "(" in text and not oracle]
+        relearned, explorer = Relearned(self.model, self.curves, self.resting), Explorer(explore, seed)
+        # The autoscaler needs to see windows, so no name makes it.
+        name, told = self.meant("none" if policy == "hpa" else policy, change_at)
+        if explorer.name != "none" and told is not None:
+            known = [word for word, text in WORDS.items() if "(" in text and word not in self.told]
             raise InputError(f"exploration {explorer.name}: {policy} does not plan; give one of {', '.join(known)}")
-        if policy == "hpa":
-            made = Autoscaler(self.model, *self.autoscaler, lambda: relearned.window)
-            return lambda model, cycle: made, lambda cycle: self.model
 
         def make(model: Mesh, name: PolicyName | str = name) -> Policy:
             return make_policy(name, Worlds(self.model, model, self.after, explorer.seed))
 
-        if not adapts:
-            start = {"": 10**9, "after": 0, "change": change_at}[oracle]
-            return lambda model, cycle: make(model), lambda cycle: self.after if cycle >= start else self.model
-        way = fresh(make)
-        if policy == "retrain":
-            way = Retraining(relearned, make, lambda model: make(model, "optimal"), TRAINING)
-        return Cautious(relearned, way, explorer, 1.0 if policy == "constrained" else LIMIT), None
+        plan: Callable[[Mesh, int], Policy]
+        if policy == "hpa":
+            made = Autoscaler(self.model, *self.autoscaler, lambda: relearned.window)
+            plan = lambda model, cycle: made  # noqa: E731
+        elif told is not None:
+            plan = lambda model, cycle: make(model)  # noqa: E731
+        else:
+            way = fresh(make)
+            if policy == "retrain":
+                way = Retraining(relearned, make, lambda model: make(model, "optimal"), TRAINING)
+            plan = Cautious(relearned, way, explorer, 1.0 if policy == "constrained" else LIMIT)
+        return Controller(relearned, self.detectors(relearned), plan, told)
 
     def simulated(self, change_at: int, seed: int) -> SimulatedPlant:
         """Return the simulated plant, at the base policy's resting state.
@@ -200,10 +182,7 @@ class Loop:
     def live(
         self, change_at: int, seed: int, cycle: int = 0, window: Window | None = None, **options: Any
     ) -> LivePlant:
-        """Return the live mesh, at the base policy's resting state or at a later cycle after its last window.
-
-        `options` are `foreign_limit` and `priority` of the live plant.
-        """
+        """Return the live mesh, at the base policy's resting state or at a later cycle after its last window."""
         from netrollout.testbed.live import Change, LivePlant
 
         scenario = load_scenario(SYSTEMS[self.name])
@@ -260,7 +239,8 @@ def make_loop(name: str, seed: int = 0, refit: int | None = None, held: int | No
     assert after.start is not None
     resting = _rest(extended, after.start.setting[0])
     autoscaler = tuned(extended, busy[0], resting)
-    return Loop(name, extended, replace(before, load_move=0.0), after, busy, resting, hypotheses, autoscaler)
+    return Loop(name, extended, replace(before, load_move=0.0), after, WORDS, 150, 50, busy, resting, hypotheses,
+                autoscaler)  # fmt: skip
 
 
 def _formula(system: str, seed: int, refit: int | None, held: int | None) -> Queueing:

@@ -34,7 +34,7 @@ Any other name of a policy is taken as it is, such as ``static(p=1,c=6)`` or ``r
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -42,11 +42,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netrollout.adapt import Controller, Record
-from netrollout.family import family_of
-from netrollout.makers import Worlds, make_policy, resolved
-from netrollout.models.drift import make_detector
-from netrollout.policies import PolicyName
-from netrollout.systems.queues.dynamics import QueueMesh
+from netrollout.loop import ClosedLoop
 from netrollout.systems.queues.plants import KINDS, QueueWindow, SimulatedQueues, line_of, window_of
 from netrollout.systems.queues.realise import Daily, daily_model, day_model, load_daily
 from netrollout.systems.queues.relearn import STEP, LearnedDemand, RelearnedQueues
@@ -72,7 +68,7 @@ WORDS = {
     "optimum": f"retrain({OPTIMAL})",
 }
 """Word -> policy's name, on S4."""
-ORACLES = ("static-new", "optimum")
+ORACLES = ("static-new", "optimum")  # told the plant itself, from the change on
 
 
 def day_words(daily: Daily) -> dict[str, str]:
@@ -88,31 +84,10 @@ def day_words(daily: Daily) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True, eq=False)
-class Loop:
-    """The worlds of a closed loop of S4.
+class Loop(ClosedLoop):
+    """The worlds of a closed loop of S4."""
 
-    Attributes
-    ----------
-    name : str
-    model : QueueMesh
-        What the controller knows, from before the change.
-    before, after : QueueMesh
-        The plant.
-    words : dict of str to str
-        What each short name stands for.
-    cycles, change_at : int
-        Of a run, where nobody says otherwise.
-    """
-
-    name: str
-    model: QueueMesh
-    before: QueueMesh
-    after: QueueMesh
-    words: dict[str, str]
-    cycles: int
-    change_at: int
-
+    detector, told = (DETECTOR, SETTING), dict.fromkeys(ORACLES, ("model", "after"))
     kinds = KINDS
     columns = ("cycle", "routing", "workers", "load", "response", "late", "queues", "reward", "believed", "")
 
@@ -120,50 +95,13 @@ class Loop:
         """Return what a log's reader needs to judge it."""
         return {key: getattr(self.before, key) for key in ("cycle", "bound", "late_cost", "worker_cost", "move_cost")}
 
-    def controller(self, policy: str, explore: str = "none", seed: int = 0, change_at: int = 0) -> Controller:
-        """Return a fresh controller.
-
-        Parameters
-        ----------
-        policy : str
-            A word of the module, or a policy's name.
-        explore : str
-            Only ``none``.
-        seed : int
-            Of simulated paths.
-        change_at : int
-            Cycle of the change, which only oracles are told.
-        """
-        learner = RelearnedQueues(self.model)
-        return self._controller(policy, explore, learner, itertools.repeat(seed), change_at)
-
-    def _controller(self, policy: str, explore: str, learner: Any, seeds: Any, change_at: int) -> Controller:
-        if explore != "none":
-            raise InputError(f"scenario {self.name} has no exploration")
-        name = PolicyName.parse(self.words.get(policy, policy))
-        resolved(name, family_of(self.before))
-
-        def plan(model: QueueMesh, cycle: int) -> Any:
-            return make_policy(name, Worlds(self.model, model, self.before, next(seeds)))
-
-        told: Callable[[int], QueueMesh] | None = None
-        if policy in ORACLES and policy in self.words:
-            told = lambda cycle: self.after if cycle >= change_at else self.model  # noqa: E731
-        elif not name.inner and name.head != "lookahead":
-            told = lambda cycle: self.model  # noqa: E731  # made once: what it is made on never moves
-        return Controller(learner, [make_detector(DETECTOR, SETTING) for _ in learner.streams], plan, told)
+    def relearner(self, policy: str) -> Any:
+        """Return what relearns the model for a policy."""
+        return RelearnedQueues(self.model)
 
     def simulated(self, change_at: int, seed: int, x: Any = None, draw: Any = None) -> SimulatedQueues:
         """Return the simulated plant of a run."""
         return SimulatedQueues(self.before, self.after, change_at, seed, x, draw)
-
-    def recorded(self) -> Any:
-        """Raise: no trace has it."""
-        raise InputError(f"scenario {self.name} is played on the simulator or the testbed; no trace has it")
-
-    def live(self, change_at: int, seed: int, cycle: int = 0, window: Any = None, **options: Any) -> Any:
-        """Raise: the live mesh does not have it."""
-        raise InputError(f"scenario {self.name} is played on the simulator only")
 
     def line(self, record: Record, controller: Controller) -> dict[str, Any]:
         """Return a cycle as a log keeps it."""
@@ -206,16 +144,23 @@ class DayLoop(Loop):
     after: ThrottledMesh
     weight: float = 0.0
 
-    def controller(self, policy: str, explore: str = "none", seed: int = 0, change_at: int = 0) -> Controller:
-        """Return a fresh controller, see `Loop.controller`; every plan has paths of its own."""
-        learner = LearnedDemand(self.model, 0.0 if policy == "unadapted" else self.weight)
-        return self._controller(policy, explore, learner, itertools.count(1000 * seed), change_at)
+    def relearner(self, policy: str) -> Any:
+        """Return what relearns the model for a policy."""
+        return LearnedDemand(self.model, 0.0 if policy == "unadapted" else self.weight)
+
+    def seeds(self, seed: int) -> Iterator[int]:
+        """Yield the seed of each plan: every one has paths of its own."""
+        return itertools.count(1000 * seed)
 
     def prepare(self, controller: Controller) -> None:
         """Look for the best static settings of all models that may be learned, so that no cycle has to wait for it."""
         for step in range(*PREPARED):
             demand = float(self.model.demand[0] * np.exp(STEP * step))
             controller.plan(replace(self.model, demand=(demand, demand)), 0)
+
+    def recorded(self) -> Any:
+        """Raise: no trace has it."""
+        raise InputError(f"scenario {self.name} is played on the simulator or the testbed; no trace has it")
 
     def live(
         self, change_at: int, seed: int, cycle: int = 0, window: QueueWindow | None = None, **options: Any
